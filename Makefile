@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target sets up what it needs (tests/setup.sh) and takes ARGS for the program that it runs:
+#     make unit ARGS='-k aggregate -x'
+SHELL := /bin/bash
+ARGS ?=
+IN_ENV := @tests/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit quality integration lint lock compat bench lab-up lab-down lab-shell build clean
+
+help: ## list what there is (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## harden a disposable host and show what passes and what does not
+	$(IN_ENV) tests/lab/demo.sh $(ARGS)
+
+test: ## all tests: unit, quality, integration
+	$(IN_ENV) pytest $(ARGS)
+
+unit: ## the tests that need nothing but Python
+	$(IN_ENV) pytest tests/unit $(ARGS)
+
+quality: ## the gates: sanity, linters, types, build and install
+	$(IN_ENV) pytest tests/quality $(ARGS)
+
+integration: ## the Molecule scenarios in the lab (root on Debian)
+	$(IN_ENV) pytest tests/integration $(ARGS)
+
+lint: ## put the code into its form, then the fast gates alone
+	$(IN_ENV) ruff format --quiet
+	$(IN_ENV) pytest tests/quality -m 'not slow' $(ARGS)
+
+compat: ## unit tests and a playbook on the oldest and newest ansible-core
+	$(IN_ENV) pytest tests/compat $(ARGS)
+
+bench: ## the benchmarks
+	$(IN_ENV) pytest tests/bench $(ARGS)
+
+lab-up: ## start the lab: disposable hosts and an internet of their own
+	$(IN_ENV) tests/lab/lab.py up $(ARGS)
+
+lab-down: ## stop the lab
+	$(IN_ENV) tests/lab/lab.py down $(ARGS)
+
+lab-shell: ## a shell in the lab
+	$(IN_ENV) tests/lab/lab.py exec -- bash $(ARGS)
+
+build: ## the file that ansible-galaxy collection install takes, in the cache folder
+	$(IN_ENV) bash -c 'ansible-galaxy collection build --force --output-path "$$NETWALL_CACHE/dist"'
+
+lock: ## fix the newest versions that requirements-dev.in allows in requirements-dev.txt
+	$(IN_ENV) uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
+		--generate-hashes --no-header --output-file requirements-dev.txt requirements-dev.in $(ARGS)
+
+clean: ## remove the cache folder: environments, lab images, results
+	@cache=$${NETWALL_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/netwall-datadog}; rm -rf -- "$$cache"

@@ -1,0 +1,416 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""ufw: flows as rules in ufw's own files and chains, marked by their comment, reconciled in one go.
+
+How ufw really behaves, and why this goes around its command, stands in docs/ufw.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import os
+import shutil
+import typing as t
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import (
+    FirewallError,
+    Outcome,
+    Request,
+    Rule,
+    compile_rules,
+    flow_changes,
+    rules_of,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
+    Transaction,
+    load_state,
+    lock_if_free,
+    one_run_at_a_time,
+    read_text,
+    save_state,
+    wait_for,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live, restore
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import (
+    RulesFile,
+    Tuple,
+    match_of,
+    operator_rules,
+    parse,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import (
+    OperatorRule,
+    Packet,
+    decide,
+    overruled,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE
+
+RULES_PATHS = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
+CONFIGURATION = "/etc/ufw/ufw.conf"
+DEFAULTS = "/etc/default/ufw"
+UFW_LOCK = "/run/ufw.lock"
+
+_LOCK_TIMEOUT = 60.0
+_PASSES = 6
+_KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What stands on the host: the rules files taken apart, the kernel's tables, our own records."""
+
+    enabled: bool
+    defaults: t.Mapping[str, str]
+    files: t.Mapping[int, RulesFile]
+    live: t.Mapping[int, Live]
+    state: t.Mapping[str, t.Any]
+
+    @property
+    def ours(self) -> tuple[Rule, ...]:
+        return tuple(rule for file in self.files.values() for rule in file.ours)
+
+    @property
+    def theirs(self) -> list[OperatorRule]:
+        return [rule for file in self.files.values() for rule in operator_rules(file)]
+
+    def policy(self, direction: str) -> str:
+        """What ufw does with a packet that no rule decides: ``allow`` or ``deny``."""
+        name = "DEFAULT_INPUT_POLICY" if direction == "inbound" else "DEFAULT_OUTPUT_POLICY"
+        return "allow" if self.defaults.get(name) == "ACCEPT" else "deny"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run will do: the rules to have, the files' new texts (only those that change), the chains' edits."""
+
+    rules: tuple[Rule, ...]
+    texts: t.Mapping[int, str]
+    edits: t.Mapping[int, list[str]]
+    switch_on: bool
+    switch_off: bool
+    outcome: Outcome
+
+
+class Ufw:
+    """The ufw of this host; see :class:`Backend`."""
+
+    name = "ufw"
+
+    def is_installed(self) -> bool:
+        return bool(shutil.which("ufw", path="/usr/sbin:/sbin:/usr/bin:/bin")) and os.path.exists(RULES_PATHS[4])
+
+    def reconcile(self, request: Request, check_mode: bool) -> Outcome:
+        if check_mode:
+            return make_plan(_read_host(), request).outcome
+        with one_run_at_a_time(_LOCK_TIMEOUT):
+            return self._reconcile(request)
+
+    def _reconcile(self, request: Request) -> Outcome:
+        """Change until a look finds nothing to change: a ufw command that had read the files before us, and waited
+        for the lock, writes back what it read."""
+        first: Outcome | None = None
+        known: tuple[Rule, ...] = ()
+        for _pass in range(_PASSES):
+            with _ufw_lock() as released:
+                host = _read_host()
+                plan = make_plan(host, request, known)
+                if not plan.outcome.changed:
+                    return first or plan.outcome
+                _apply(host, plan, request, released)
+            first = first or plan.outcome
+            known = plan.rules
+        raise FirewallError(
+            f"Something keeps rewriting {RULES_PATHS[4]}: after {_PASSES} passes our rules still don't stay; find it."
+        )
+
+
+def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
+    """What brings *host* to *request*; raises :class:`FirewallError` where that must not be done.
+
+    *known* are rules of ours that may be live without standing in the files any more.
+    """
+    absent = request.state == "absent"
+    if not (absent or host.enabled or request.enable):
+        raise FirewallError(
+            "ufw is installed but switched off, so no rule would have an effect; set 'enable: true' to have it "
+            "switched on (what comes in is then refused unless a rule allows it), or run 'ufw enable' yourself."
+        )
+    switch_on = not absent and not host.enabled
+    switch_off = absent and "switched_on" in host.state
+    warnings: list[str] = []
+    rules = () if absent else _wanted(host, request, switch_on, warnings)
+    if switch_on and request.management and request.session:
+        _refuse_lockout(host, request, rules)
+    texts = {}
+    for family, file in host.files.items():
+        mine = tuple(rule for rule in rules if rule.family == family)
+        if mine != file.ours or request.precedence not in file.in_place:
+            texts[family] = file.with_rules(mine, request.precedence)
+        if switch_off:
+            texts[family] = _as_before(host, file)
+    stays_on = host.enabled and not switch_off
+    candidates = host.ours + tuple(rule for rule in known if rule not in host.ours)
+    edits = {
+        family: lines
+        for family, live in host.live.items()
+        for lines in [live.edit(candidates, rules, request.precedence) if stays_on else []]
+        if lines
+    }
+    added, removed, unchanged = flow_changes(host.ours, rules)
+    before = tuple(str(rule) for rule in compile_rules(host.ours))
+    after = tuple(str(rule) for rule in rules)
+    return Plan(
+        rules=rules,
+        texts=texts,
+        edits=edits,
+        switch_on=switch_on,
+        switch_off=switch_off,
+        outcome=Outcome(
+            added=added,
+            removed=removed,
+            unchanged=unchanged,
+            shadowed=() if absent else _shadowed(host, request),
+            warnings=tuple(warnings),
+            before=(f"ufw is {'on' if host.enabled else 'off'}", *before),
+            after=(f"ufw is {'on' if switch_on or stays_on else 'off'}", *after),
+            changed=bool(texts or edits or switch_on or switch_off or (absent and host.state)),
+        ),
+    )
+
+
+def _as_before(host: Host, file: RulesFile) -> str:
+    """*file* without our rules; to the byte what it was before us, if nobody else changed their rules since."""
+    recorded = host.state["switched_on"]["files"].get(str(file.family))
+    original = recorded and base64.b64decode(recorded).decode("utf-8", "surrogateescape")
+    if original and [*map(_said, parse(original, file.family, "").theirs)] == [*map(_said, file.theirs)]:
+        return str(original)
+    return file.with_rules((), "theirs")
+
+
+def _said(found: Tuple) -> tuple[t.Any, ...]:
+    return (found.match, found.action, found.comment)
+
+
+def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> tuple[Rule, ...]:
+    rules = compile_rules(
+        [*(rule for flow in request.flows for rule in rules_of(flow)), *_management(host, request, switch_on, warnings)]
+    )
+    if 6 not in host.files and any(rule.family == 6 for rule in rules):
+        warnings.append(
+            f"ufw does no IPv6 on this host (IPV6=no in {DEFAULTS}, or a kernel without it), so the IPv6 networks of "
+            "the flows were left out."
+        )
+        rules = tuple(rule for rule in rules if rule.family == 4)
+    if request.precedence == "ours":
+        return rules
+    # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
+    taken = {(file.family, found.match) for file in host.files.values() for found in file.theirs}
+    return tuple(rule for rule in rules if (rule.family, match_of(rule)) not in taken)
+
+
+def _management(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> list[Rule]:
+    """The rules that keep the management connection, as few as it needs.
+
+    On a firewall that somebody else switched on it got in without us, and needs us only against our own denials.
+    """
+    session = request.session
+    if not request.management:
+        return []
+    if not session:
+        if request.management_networks:
+            warnings.append(
+                "management_networks was left out: this play came in over no network connection, so there is no port "
+                "to keep open."
+            )
+        return []
+    port = session.local_port
+    ours_on = switch_on or "switched_on" in host.state
+    denied = any((f.direction, f.action, f.protocol, f.port) == ("inbound", "deny", "tcp", port) for f in request.flows)
+    rules: list[Rule] = []
+    if request.management_networks or (
+        (ours_on or denied) and not _lets(host, host.theirs, _arrival(request), "deny" if denied else None)
+    ):
+        rules += [
+            Rule("inbound", "allow", "tcp", network, port, flows=(f"management-tcp-{port}-in",))
+            for network in request.management_networks or ANYWHERE
+        ]
+    peer = host.state.get("switched_on", {}).get("peer", session.address)
+    if ours_on and peer and not _lets(host, host.theirs, _reply(request, peer)):
+        # To connection tracking, which starts with the firewall, the session's next reply is a new connection.
+        network = f"{peer}/{128 if ':' in peer else 32}"
+        rules.append(
+            Rule("outbound", "allow", "tcp", network, None, port, flows=(f"management-tcp-{port}-replies-out",))
+        )
+    return rules
+
+
+def _refuse_lockout(host: Host, request: Request, rules: tuple[Rule, ...]) -> None:
+    assert request.session
+    ours = [_as_operator_rule(rule) for rule in rules]
+    judged = ours + host.theirs if request.precedence == "ours" else host.theirs + ours
+    for packet, what in (
+        (_arrival(request), "refuse"),
+        (_reply(request, request.session.address), "refuse replies of"),
+    ):
+        if not _lets(host, judged, packet):
+            culprit = decide(judged, packet)
+            reason = f"the rule '{culprit.text}'" if culprit else "ufw's default"
+            raise FirewallError(
+                f"Switching ufw on would {what} the connection that this play came in on ({request.session.address} "
+                f"to port {request.session.local_port}) because of {reason}; change that rule or set "
+                "'management_networks', or set 'management: false' if you have another way in."
+            )
+
+
+def _lets(host: Host, rules: list[OperatorRule], packet: Packet, default: str | None = None) -> bool:
+    decided = decide(rules, packet)
+    return (decided.verdict if decided else default or host.policy(packet.direction)) != "deny"
+
+
+def _arrival(request: Request) -> Packet:
+    session = request.session
+    assert session
+    return Packet(
+        "inbound", "tcp", session.address, session.local_address, session.local_port, session.port, session.interface
+    )
+
+
+def _reply(request: Request, peer: str) -> Packet:
+    session = request.session
+    assert session
+    return Packet("outbound", "tcp", peer, session.local_address, session.port, session.local_port, session.interface)
+
+
+def _as_operator_rule(rule: Rule) -> OperatorRule:
+    anywhere = ANYWHERE[rule.family == 6]
+    ports = {"ports": ((rule.port, rule.port),)} if rule.port else {}
+    source_ports = {"source_ports": ((rule.source_port, rule.source_port),)} if rule.source_port else {}
+    return OperatorRule(
+        rule.direction, rule.action, (rule.protocol,), rule.network, anywhere, text=str(rule), **ports, **source_ports
+    )
+
+
+def _shadowed(host: Host, request: Request) -> tuple[str, ...]:
+    if request.precedence == "ours":
+        return ()
+    theirs = host.theirs
+    return tuple(sorted({flow.id for flow in request.flows if overruled(flow, theirs)}))
+
+
+def _read_host() -> Host:
+    enabled = _settings(CONFIGURATION).get("ENABLED", "no").lower() == "yes"
+    defaults = _settings(DEFAULTS)
+    families = (4, 6) if defaults.get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6) else (4,)
+    live = {family: Live.read(family) for family in families} if enabled else {}
+    for table in live.values():
+        _refuse_unloaded(table)
+    return Host(
+        enabled=enabled,
+        defaults=defaults,
+        files={family: parse(read_text(RULES_PATHS[family]), family, RULES_PATHS[family]) for family in families},
+        live=live,
+        state=load_state(),
+    )
+
+
+def _refuse_unloaded(table: Live) -> None:
+    if not table.is_loaded:
+        raise FirewallError(
+            f"ufw is switched on, but its IPv{table.family} rules are not in the kernel (or stand in the other of "
+            "iptables' two variants), and rules put there now would do nothing; see 'ufw status', run 'ufw reload'"
+        )
+
+
+def _settings(path: str) -> dict[str, str]:
+    """The variables that a file of shell assignments sets."""
+    pairs = (line.partition("=") for line in read_text(path).splitlines() if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
+
+
+def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.ContextManager[None]]) -> None:
+    old_state = dict(host.state)
+    before = old_state.get("switched_on")
+    with Transaction() as transaction:
+        if plan.switch_off:
+            transaction.step("Switching ufw off")
+            with released():
+                ufw_switch.switch_off(before, host.enabled)
+        if plan.switch_on:
+            before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
+            transaction.step("Recording what stood before us", lambda: save_state(old_state))
+            save_state({**old_state, "switched_on": before})
+        for family, text in plan.texts.items():
+            transaction.write(RULES_PATHS[family], text)
+        for family, lines in plan.edits.items():
+            transaction.step(f"Loading the IPv{family} rules", functools.partial(_unload, host, plan, request, family))
+            restore(family, lines)
+        if plan.switch_on:
+            transaction.step("Switching ufw on", lambda: ufw_switch.switch_off(before, True))
+            with released():
+                ufw_switch.switch_on()
+            for family in host.files:
+                _refuse_unloaded(Live.read(family))
+        if request.state == "absent":
+            transaction.step("Removing our records")
+            save_state({})
+
+
+def _unload(host: Host, plan: Plan, request: Request, family: int) -> None:
+    """Give the kernel the rules of ours that it had, wherever loading the new ones stopped."""
+    other = "ours" if request.precedence == "theirs" else "theirs"
+    kept_place = all(request.precedence in file.in_place for file in host.files.values())
+    known = host.ours + tuple(rule for rule in plan.rules if rule not in host.ours)
+    restore(family, Live.read(family).edit(known, host.ours, request.precedence if kept_place else other))
+
+
+@contextlib.contextmanager
+def _ufw_lock() -> t.Iterator[t.Callable[[], t.ContextManager[None]]]:
+    """Keep ufw's commands waiting; what is yielded lets them run for a moment, for a command of our own.
+
+    It is a POSIX lock: any other descriptor of the file that this process closes would drop it.
+    """
+    with open(UFW_LOCK, "a", encoding="ascii") as file:
+
+        def take() -> None:
+            wait_for(
+                lambda: lock_if_free(file, fcntl.lockf),
+                _LOCK_TIMEOUT,
+                f"A ufw command has held {UFW_LOCK} for {_LOCK_TIMEOUT:g} seconds; try again when it is done.",
+            )
+
+        @contextlib.contextmanager
+        def released() -> t.Iterator[None]:
+            fcntl.lockf(file, fcntl.LOCK_UN)
+            yield
+            take()
+
+        def nobody_waits() -> bool:
+            take()
+            if not _has_waiters(file.fileno()):
+                return True
+            fcntl.lockf(file, fcntl.LOCK_UN)
+            return False
+
+        # Who waits has read the files already and would write back what it read, so let it go first.
+        wait_for(nobody_waits, _LOCK_TIMEOUT, "ufw commands keep coming, so our turn never came; try again later.")
+        yield released
+
+
+def _has_waiters(descriptor: int) -> bool:
+    inode = f":{os.fstat(descriptor).st_ino}"
+    try:
+        with open("/proc/locks", encoding="ascii") as locks:
+            rows = [line.split() for line in locks]
+    except OSError:
+        return False
+    return any("->" in row and any(field.endswith(inode) for field in row) for row in rows)

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""From facts (the catalog), addresses (the document) and one Agent (the request) to flows.
+
+Pure functions: what Datadog documents stands in the catalog, and nothing here decides by a site, a product or a
+version. How names, flows and warnings come about is told in docs/policy.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
+from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import select
+from ansible_collections.netwall.datadog.plugins.plugin_utils._local import local_flows, sources
+from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import Hop, Plan
+from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request, networks_of
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
+
+
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """A name that the Agent sends to; ``section`` is the documented one, None for a name outside the ranges."""
+
+    fqdn: str
+    protocol: str
+    port: int
+    product: str
+    section: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What to allow and to deny, and why. ``version`` and ``modified`` are None where no document was used."""
+
+    site: str
+    version: int | None
+    modified: str | None
+    flows: tuple[Flow, ...]
+    destinations: tuple[Destination, ...]
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, t.Any]:
+        """The policy as plain JSON types."""
+        return {
+            "site": self.site,
+            "version": self.version,
+            "modified": self.modified,
+            "flows": [flow.to_dict() for flow in self.flows],
+            "destinations": [dataclasses.asdict(destination) for destination in self.destinations],
+            "warnings": list(self.warnings),
+        }
+
+
+def needs_document(request: Request) -> bool:
+    """Whether :func:`build` needs the address ranges for *request*; raises :class:`PolicyError` as that would."""
+    return _Draft(request).needs_document
+
+
+def build(request: Request, document: Document | None) -> Policy:
+    """The policy for *request*; *document* may be None where :func:`needs_document` says so.
+
+    Raises :class:`PolicyError`, and what ``select`` raises.
+    """
+    draft = _Draft(request)
+    plan = draft.plan
+    if draft.needs_document and document is None:
+        raise PolicyError("This policy needs the address ranges, and there is no document.")
+    flows = [
+        *draft.through_proxy,
+        *(_to_sections(plan, document) if document else ()),
+        *draft.to_given_networks,
+        *draft.local,
+        *(_from_datadog(plan, document, draft.sources) if document else ()),
+    ]
+    plan.caution(catalog.CAUTIONS)
+    return Policy(
+        site=plan.site.site,
+        version=document.version if document else None,
+        modified=document.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if document else None,
+        flows=tuple(flows),
+        destinations=tuple(
+            Destination(name, hop.route.protocol, hop.port, hop.product.name, hop.route.section)
+            for hop in plan.hops
+            for name in hop.names
+        ),
+        warnings=tuple(dict.fromkeys(plan.warnings)),
+    )
+
+
+class _Draft:
+    """All that can be said, and complained of, before an address is known."""
+
+    def __init__(self, request: Request) -> None:
+        self.plan = Plan(request)
+        self.through_proxy = list(_through_proxy(self.plan))
+        self.to_given_networks = list(_to_given_networks(self.plan))
+        self.local = list(local_flows(request, self.plan.agent, self.plan.warnings))
+        self.sources = sources(request, self.local, self.plan.warnings)
+
+    @property
+    def needs_document(self) -> bool:
+        return bool(self.sources) or any(hop.section for hop in self.plan.hops)
+
+
+# --- Outbound ---------------------------------------------------------------------------------------------------------
+
+
+def _outbound(
+    name: str, protocol: str, port: int, networks: tuple[str, ...], hops: list[Hop], how: str = "", **more: t.Any
+) -> Flow:
+    return Flow(
+        id=f"{name}-{protocol}-{port}-out",
+        direction="outbound",
+        action="allow",
+        protocol=protocol,
+        port=port,
+        networks=networks,
+        purpose=how + "; ".join(dict.fromkeys(hop.purpose for hop in hops)),
+        **more,
+    )
+
+
+def _through_proxy(plan: Plan) -> t.Iterator[Flow]:
+    hops = [hop for hop in plan.hops if hop.is_proxied]
+    if not plan.proxy or not hops:
+        return
+    networks = networks_of("proxy_networks", plan.request.proxy_networks or [])
+    if not networks and not plan.proxy.network:
+        raise PolicyError("The option proxy gives the proxy by name; give its addresses in proxy_networks.")
+    kept = plan.request.of_families(networks or [str(plan.proxy.network)])
+    if not kept:
+        # Unlike elsewhere no warning will do: nothing at all would get out.
+        raise PolicyError("The option families leaves out all addresses of the proxy.")
+    names = () if plan.proxy.network else (plan.proxy.host,)
+    yield _outbound("proxy", "tcp", plan.proxy.port, kept, hops, "through the proxy: ", destinations=names)
+
+
+def _to_sections(plan: Plan, document: Document) -> t.Iterator[Flow]:
+    grouped: dict[tuple[str, str, int], list[Hop]] = {}
+    for hop in plan.hops:
+        if hop.section:
+            section = _section(plan, document, hop.section)
+            grouped.setdefault((section, hop.route.protocol, hop.port), []).append(hop)
+    for (section, protocol, port), hops in grouped.items():
+        networks = _addresses(plan, document, section)
+        if networks:
+            names = tuple(dict.fromkeys(name for hop in hops for name in hop.names))
+            yield _outbound(section, protocol, port, networks, hops, section=section, destinations=names)
+        else:
+            plan.warnings.append(
+                f"The options families and exclude leave no address of section '{section}': nothing is opened for "
+                f"{', '.join(dict.fromkeys(hop.product.name for hop in hops))}."
+            )
+
+
+def _section(plan: Plan, document: Document, wanted: str) -> str:
+    """The section that has the addresses for *wanted*: itself, or the first fallback that the document has."""
+    for name in (wanted, *catalog.FALLBACK_SECTIONS):
+        if _has_addresses(document, name):
+            if name != wanted:
+                plan.warnings.append(
+                    f"Version {document.version} of {document.url} has no addresses in section '{wanted}': those of "
+                    f"section '{name}' are allowed instead."
+                )
+            return name
+    raise PolicyError(
+        f"Version {document.version} of {document.url} has no addresses in section '{wanted}', nor in "
+        f"{' or '.join(catalog.FALLBACK_SECTIONS)} to stand in for it."
+    )
+
+
+def _has_addresses(document: Document, name: str) -> bool:
+    section = document.sections.get(name)
+    return section is not None and bool(section.ipv4 or section.ipv6)
+
+
+def _addresses(plan: Plan, document: Document, section: str, locations: t.Sequence[str] = ()) -> tuple[str, ...]:
+    request = plan.request
+    return tuple(
+        select(
+            document,
+            [section],
+            families=request.families,
+            exclude=request.exclude,
+            locations=locations,
+            aggregate=request.aggregate,
+        )
+    )
+
+
+def _to_given_networks(plan: Plan) -> t.Iterator[Flow]:
+    for hop in plan.hops:
+        option = hop.route.given
+        if not option:
+            continue
+        given = getattr(plan.request, option) or list(catalog.DEFAULT_NETWORKS.get(option, ()))
+        if not given:
+            raise PolicyError(f"The product {hop.product.name} needs the option {option}; list the networks to reach.")
+        kept = plan.request.of_families(networks_of(option, given))
+        if kept:
+            yield _outbound(hop.product.name, hop.route.protocol, hop.port, kept, [hop])
+        else:
+            plan.warnings.append(catalog.OTHER_FAMILY.format(option=option))
+
+
+# --- Inbound ----------------------------------------------------------------------------------------------------------
+
+
+def _from_datadog(plan: Plan, document: Document, sources: list[tuple[catalog.Source, int]]) -> t.Iterator[Flow]:
+    for source, port in sources:
+        if not _has_addresses(document, source.section):
+            # No other section will do: these are the addresses that Datadog comes from.
+            raise PolicyError(
+                f"Version {document.version} of {document.url} has no addresses in section '{source.section}', so "
+                f"inbound_from cannot have {source.name}."
+            )
+        networks = _addresses(plan, document, source.section, plan.request.locations if source.has_locations else ())
+        if not networks:
+            raise PolicyError(
+                f"The options families, exclude and locations leave no address of section '{source.section}', so "
+                f"inbound_from cannot have {source.name}."
+            )
+        yield Flow(
+            id=f"{source.name}-tcp-{port}-in",
+            direction="inbound",
+            action="allow",
+            protocol="tcp",
+            port=port,
+            networks=networks,
+            purpose=source.title,
+            section=source.section,
+        )

@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""Where a proxy stands, read from its URL. Nothing here keeps, returns or prints the user and password in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+# The schemes that the Agent's configuration knows, and the port that each has when the URL names none.
+DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
+
+
+class ProxyError(ValueError):
+    """A text is not a proxy's URL; the sentence for the user never repeats the text."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Proxy:
+    """The end of a proxy that faces us: ``host`` is a name or a bare address."""
+
+    host: str
+    port: int
+
+    @property
+    def network(self) -> str | None:
+        """The one address of a proxy that is given by address, as a CIDR; None for a name."""
+        try:
+            return str(ipaddress.ip_network(self.host))
+        except ValueError:
+            return None
+
+    @classmethod
+    def parse(cls, url: str) -> Proxy:
+        """The proxy at *url*: ``http``, ``https`` or ``socks5``, with or without user and password.
+
+        Raises :class:`ProxyError`.
+        """
+        try:
+            parts = urlsplit(url.strip())
+            scheme, host, port = parts.scheme, (parts.hostname or "").lower(), parts.port
+        except ValueError:
+            # Its text may quote the password: no error of ours is raised while that one is handled.
+            scheme, host, port = "", "", None
+        # A password with / ? or # in the plain cuts the URL short: what is left of it is no host, or a host and a path.
+        has_more = scheme and (parts.path not in ("", "/") or parts.query or parts.fragment)
+        if scheme not in DEFAULT_PORTS or has_more or port == 0 or not _is_host(host):
+            raise ProxyError(_MALFORMED)
+        return cls(host=host, port=port or DEFAULT_PORTS[scheme])
+
+
+_MALFORMED = (
+    f"The proxy's URL is not of the form SCHEME://HOST:PORT, with {', '.join(DEFAULT_PORTS)} as the scheme; "
+    "percent-encode special characters of a user or password in it."
+)
+
+
+def _is_host(text: str) -> bool:
+    try:
+        return "%" not in text and bool(ipaddress.ip_address(text))
+    except ValueError:
+        return bool(_HOST.fullmatch(text))

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Molecule scenarios, each against the collection as users install it, on hosts of the lab."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import typing as t
+
+import pytest
+
+from ansible_collections.netwall.datadog.tests._tool import CACHE, ROOT, environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SCENARIOS = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
+LONGEST_RUN = 30 * 60
+"""Seconds after which a scenario is stuck."""
+SHOWN_LINES = 80
+"""How much of a failed run is shown; the log holds all of it."""
+
+
+def run_logged(command: list[str], log: Path, cwd: Path, env: dict[str, str]) -> int:
+    """Run `command`, write what it says to `log` and return its exit code; a run that is stuck is stopped, children too."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            return process.wait(LONGEST_RUN)
+        except BaseException:
+            # Also when somebody interrupts the tests: a lab that goes on running would be in the way of the next.
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario: str, lab: str, installed: Path) -> None:
+    log = CACHE / "logs" / f"molecule-{scenario}.log"
+    log.parent.mkdir(exist_ok=True)
+    command = [lab, "exec", "--", "molecule", "test", "-s", scenario]
+    code = run_logged(command, log, cwd=ROOT / "extensions", env=environment(installed))
+    if code:
+        end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
+        pytest.fail(f"{' '.join(command)}: exit code {code}\n{end}\nThe whole log: {log}", pytrace=False)
