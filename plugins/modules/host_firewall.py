@@ -127,7 +127,6 @@ attributes:
     description: Hosts that this was tested on; see the collection's README.
     support: full
     platforms: Debian
-extends_documentation_fragment: []
 seealso:
   - plugin: netwall.datadog.traffic_policy
     plugin_type: lookup
@@ -178,10 +177,13 @@ warnings:
   returned: when there is something
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.choice import reconcile
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import Session, find_session
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     FLOW_OPTIONS,
     Flow,
@@ -223,7 +225,7 @@ def main() -> None:
     )
 
 
-def _request(params: dict) -> Request:
+def _request(params: dict[str, t.Any]) -> Request:
     return Request(
         flows=tuple(merge(Flow.from_dict(flow) for flow in params["flows"] or [])),
         state=params["state"],
@@ -235,7 +237,7 @@ def _request(params: dict) -> Request:
     )
 
 
-def _session(params: dict) -> Session | None:
+def _session(params: dict[str, t.Any]) -> Session | None:
     session = find_session() if params["management"] else None
     if params["management"] and not session and params["crosses_network"] and params["state"] == "present":
         raise FirewallError(
@@ -245,7 +247,7 @@ def _session(params: dict) -> Session | None:
     return session
 
 
-def _lines(rules: tuple) -> str:
+def _lines(rules: tuple[str, ...]) -> str:
     return "".join(f"{rule}\n" for rule in rules)
 
 

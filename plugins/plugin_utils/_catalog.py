@@ -170,27 +170,6 @@ CAUTIONS = (
     ),
 )
 
-UNKNOWN_SITE = (
-    "The catalog does not know the site {site}: its names, ports and offers are assumed to be those of the other sites."
-)
-
-BY_NAME_ALONE = (
-    "{names} resolves to addresses outside the published ranges: {title} cannot be allowed by address. Use a newer "
-    "Agent or a proxy, or allow the name by other means."
-)
-
-OTHER_TRANSPORT = (
-    "Agent {agent} sends logs over {default} unless it is told otherwise, which {site} does not offer: the policy is "
-    "for {other}, so set logs_config.use_http."
-)
-
-OTHER_FAMILY = "The option families leaves out every network of {option}: nothing is opened for it."
-
-OPEN_TO_ALL = (
-    "The option non_local_traffic opens {name} to every host: whoever reaches that port can write to the account and "
-    "read about the configuration."
-)
-
 # --- Products ---------------------------------------------------------------------------------------------------------
 
 # Where a document lacks a section, the first of these that it has stands in for it.
@@ -208,6 +187,11 @@ OLD_AGENT_PORTS = (("tcp", 443), ("udp", 123))
 
 # The transport of logs that an Agent takes unless it is told: the first row that holds.
 LOGS_TRANSPORTS = (("http", since("6.19.0", "7.19.0")), ("tcp", EVERY))
+
+OTHER_TRANSPORT = (
+    "Agent {agent} sends logs over {default} unless it is told otherwise, which {site} does not offer: the policy is "
+    "for {other}, so set logs_config.use_http."
+)
 
 # Log intakes over TCP are deprecated, and were never offered elsewhere.
 _TCP_LOG_PORTS = {US1: 10516, EU1: 443}

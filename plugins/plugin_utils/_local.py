@@ -16,6 +16,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._request import (
     PolicyError,
     Request,
     by_name,
+    left_out_by_family,
     networks_of,
     port_of,
 )
@@ -46,9 +47,12 @@ def local_flows(request: Request, agent: Version, warnings: list[str]) -> t.Iter
         if kept:
             yield _flow(local, port, "allow", kept)
         elif networks:
-            warnings.append(catalog.OTHER_FAMILY.format(option=f"non_local_traffic.{local.name}"))
+            warnings.append(left_out_by_family(f"non_local_traffic.{local.name}"))
         if any(network.endswith("/0") for network in kept):
-            warnings.append(catalog.OPEN_TO_ALL.format(name=local.name))
+            warnings.append(
+                f"The option non_local_traffic opens {local.name} to every host: whoever reaches it can write to "
+                "the account and read about the configuration."
+            )
 
 
 def sources(request: Request, local: t.Iterable[Flow], warnings: list[str]) -> list[tuple[catalog.Source, int]]:

@@ -83,7 +83,10 @@ class Plan:
             url_of_site(name)
         except SourceError as error:
             raise PolicyError(str(error)) from None
-        self.warnings.append(catalog.UNKNOWN_SITE.format(site=name))
+        self.warnings.append(
+            f"The catalog does not know the site {name}: its names, ports and offers are assumed to be those of the "
+            "other sites."
+        )
         return catalog.Site.unknown(name)
 
     def _transports(self) -> list[str]:
@@ -128,8 +131,10 @@ class Plan:
         for hop in hops:
             self.caution(hop.route.cautions)
             if not (hop.route.section or hop.route.given or hop.is_proxied):
-                names = " and ".join(hop.names)
-                self.warnings.append(catalog.BY_NAME_ALONE.format(names=names, title=product.title))
+                self.warnings.append(
+                    f"{', '.join(hop.names)} resolves to addresses outside the published ranges: {product.title} "
+                    "cannot be allowed by address. Use a newer Agent or a proxy, or allow the name by other means."
+                )
         self.caution(product.cautions if hops else ())
         return hops
 

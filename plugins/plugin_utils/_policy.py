@@ -20,7 +20,12 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import select
 from ansible_collections.netwall.datadog.plugins.plugin_utils._local import local_flows, sources
 from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import Hop, Plan
-from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request, networks_of
+from ansible_collections.netwall.datadog.plugins.plugin_utils._request import (
+    PolicyError,
+    Request,
+    left_out_by_family,
+    networks_of,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
@@ -114,9 +119,7 @@ class _Draft:
 # --- Outbound ---------------------------------------------------------------------------------------------------------
 
 
-def _outbound(
-    name: str, protocol: str, port: int, networks: tuple[str, ...], hops: list[Hop], how: str = "", **more: t.Any
-) -> Flow:
+def _outbound(name: str, protocol: str, port: int, networks: tuple[str, ...], **more: t.Any) -> Flow:
     return Flow(
         id=f"{name}-{protocol}-{port}-out",
         direction="outbound",
@@ -124,9 +127,12 @@ def _outbound(
         protocol=protocol,
         port=port,
         networks=networks,
-        purpose=how + "; ".join(dict.fromkeys(hop.purpose for hop in hops)),
         **more,
     )
+
+
+def _purpose(hops: list[Hop]) -> str:
+    return "; ".join(dict.fromkeys(hop.purpose for hop in hops))
 
 
 def _through_proxy(plan: Plan) -> t.Iterator[Flow]:
@@ -141,7 +147,8 @@ def _through_proxy(plan: Plan) -> t.Iterator[Flow]:
         # Unlike elsewhere no warning will do: nothing at all would get out.
         raise PolicyError("The option families leaves out all addresses of the proxy.")
     names = () if plan.proxy.network else (plan.proxy.host,)
-    yield _outbound("proxy", "tcp", plan.proxy.port, kept, hops, "through the proxy: ", destinations=names)
+    purpose = f"through the proxy: {_purpose(hops)}"
+    yield _outbound("proxy", "tcp", plan.proxy.port, kept, purpose=purpose, destinations=names)
 
 
 def _to_sections(plan: Plan, document: Document) -> t.Iterator[Flow]:
@@ -154,7 +161,8 @@ def _to_sections(plan: Plan, document: Document) -> t.Iterator[Flow]:
         networks = _addresses(plan, document, section)
         if networks:
             names = tuple(dict.fromkeys(name for hop in hops for name in hop.names))
-            yield _outbound(section, protocol, port, networks, hops, section=section, destinations=names)
+            more = {"purpose": _purpose(hops), "section": section, "destinations": names}
+            yield _outbound(section, protocol, port, networks, **more)
         else:
             plan.warnings.append(
                 f"The options families and exclude leave no address of section '{section}': nothing is opened for "
@@ -207,9 +215,9 @@ def _to_given_networks(plan: Plan) -> t.Iterator[Flow]:
             raise PolicyError(f"The product {hop.product.name} needs the option {option}; list the networks to reach.")
         kept = plan.request.of_families(networks_of(option, given))
         if kept:
-            yield _outbound(hop.product.name, hop.route.protocol, hop.port, kept, [hop])
+            yield _outbound(hop.product.name, hop.route.protocol, hop.port, kept, purpose=hop.purpose)
         else:
-            plan.warnings.append(catalog.OTHER_FAMILY.format(option=option))
+            plan.warnings.append(left_out_by_family(option))
 
 
 # --- Inbound ----------------------------------------------------------------------------------------------------------

@@ -50,6 +50,11 @@ class Request:
         return tuple(network for network in networks if f"ipv{parse_network(network).version}" in self.families)
 
 
+def left_out_by_family(option: str) -> str:
+    """The warning that ``families`` leaves nothing of what *option* lists."""
+    return f"The option families leaves out every network of {option}: nothing is opened for it."
+
+
 def version_of(option: str, text: str) -> Version:
     """The version that *option* gives; raises :class:`PolicyError`."""
     try:

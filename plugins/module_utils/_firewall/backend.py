@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow, parse_network
 
 if t.TYPE_CHECKING:
-    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import Session
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 
 
 class FirewallError(Exception):

@@ -30,6 +30,11 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
     flow_changes,
     rules_of,
 )
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
+    Standing,
+    refuse_lockout,
+    rules_to_keep,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
     Transaction,
     load_state,
@@ -47,13 +52,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rule
     operator_rules,
     parse,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import (
-    OperatorRule,
-    Packet,
-    decide,
-    overruled,
-)
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import overruled
 
 RULES_PATHS = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 CONFIGURATION = "/etc/ufw/ufw.conf"
@@ -80,13 +79,12 @@ class Host:
         return tuple(rule for file in self.files.values() for rule in file.ours)
 
     @property
-    def theirs(self) -> list[OperatorRule]:
-        return [rule for file in self.files.values() for rule in operator_rules(file)]
-
-    def policy(self, direction: str) -> str:
-        """What ufw does with a packet that no rule decides: ``allow`` or ``deny``."""
-        name = "DEFAULT_INPUT_POLICY" if direction == "inbound" else "DEFAULT_OUTPUT_POLICY"
-        return "allow" if self.defaults.get(name) == "ACCEPT" else "deny"
+    def standing(self) -> Standing:
+        names = {"inbound": "DEFAULT_INPUT_POLICY", "outbound": "DEFAULT_OUTPUT_POLICY"}
+        return Standing(
+            theirs=[rule for file in self.files.values() for rule in operator_rules(file)],
+            defaults={way: "allow" if self.defaults.get(name) == "ACCEPT" else "deny" for way, name in names.items()},
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,8 +147,8 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
     switch_off = absent and "switched_on" in host.state
     warnings: list[str] = []
     rules = () if absent else _wanted(host, request, switch_on, warnings)
-    if switch_on and request.management and request.session:
-        _refuse_lockout(host, request, rules)
+    if switch_on:
+        refuse_lockout(request, host.standing, rules)
     texts = {}
     for family, file in host.files.items():
         mine = tuple(rule for rule in rules if rule.family == family)
@@ -159,7 +157,7 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
         if switch_off:
             texts[family] = _as_before(host, file)
     stays_on = host.enabled and not switch_off
-    candidates = host.ours + tuple(rule for rule in known if rule not in host.ours)
+    candidates = tuple(dict.fromkeys((*host.ours, *known)))
     edits = {
         family: lines
         for family, live in host.live.items()
@@ -202,9 +200,15 @@ def _said(found: Tuple) -> tuple[t.Any, ...]:
 
 
 def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> tuple[Rule, ...]:
-    rules = compile_rules(
-        [*(rule for flow in request.flows for rule in rules_of(flow)), *_management(host, request, switch_on, warnings)]
-    )
+    wanted = [rule for flow in request.flows for rule in rules_of(flow)]
+    recorded = host.state.get("switched_on", {}).get("peer")
+    peer = recorded or (request.session.address if switch_on and request.session else None)
+    rules = compile_rules([*wanted, *rules_to_keep(request, host.standing, wanted, peer)])
+    if request.management_networks and not request.session:
+        warnings.append(
+            "management_networks was left out: this play came in over no network connection, so there is no port to "
+            "keep open."
+        )
     if 6 not in host.files and any(rule.family == 6 for rule in rules):
         warnings.append(
             f"ufw does no IPv6 on this host (IPV6=no in {DEFAULTS}, or a kernel without it), so the IPv6 networks of "
@@ -218,92 +222,10 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
     return tuple(rule for rule in rules if (rule.family, match_of(rule)) not in taken)
 
 
-def _management(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> list[Rule]:
-    """The rules that keep the management connection, as few as it needs.
-
-    On a firewall that somebody else switched on it got in without us, and needs us only against our own denials.
-    """
-    session = request.session
-    if not request.management:
-        return []
-    if not session:
-        if request.management_networks:
-            warnings.append(
-                "management_networks was left out: this play came in over no network connection, so there is no port "
-                "to keep open."
-            )
-        return []
-    port = session.local_port
-    ours_on = switch_on or "switched_on" in host.state
-    denied = any((f.direction, f.action, f.protocol, f.port) == ("inbound", "deny", "tcp", port) for f in request.flows)
-    rules: list[Rule] = []
-    if request.management_networks or (
-        (ours_on or denied) and not _lets(host, host.theirs, _arrival(request), "deny" if denied else None)
-    ):
-        rules += [
-            Rule("inbound", "allow", "tcp", network, port, flows=(f"management-tcp-{port}-in",))
-            for network in request.management_networks or ANYWHERE
-        ]
-    peer = host.state.get("switched_on", {}).get("peer", session.address)
-    if ours_on and peer and not _lets(host, host.theirs, _reply(request, peer)):
-        # To connection tracking, which starts with the firewall, the session's next reply is a new connection.
-        network = f"{peer}/{128 if ':' in peer else 32}"
-        rules.append(
-            Rule("outbound", "allow", "tcp", network, None, port, flows=(f"management-tcp-{port}-replies-out",))
-        )
-    return rules
-
-
-def _refuse_lockout(host: Host, request: Request, rules: tuple[Rule, ...]) -> None:
-    assert request.session
-    ours = [_as_operator_rule(rule) for rule in rules]
-    judged = ours + host.theirs if request.precedence == "ours" else host.theirs + ours
-    for packet, what in (
-        (_arrival(request), "refuse"),
-        (_reply(request, request.session.address), "refuse replies of"),
-    ):
-        if not _lets(host, judged, packet):
-            culprit = decide(judged, packet)
-            reason = f"the rule '{culprit.text}'" if culprit else "ufw's default"
-            raise FirewallError(
-                f"Switching ufw on would {what} the connection that this play came in on ({request.session.address} "
-                f"to port {request.session.local_port}) because of {reason}; change that rule or set "
-                "'management_networks', or set 'management: false' if you have another way in."
-            )
-
-
-def _lets(host: Host, rules: list[OperatorRule], packet: Packet, default: str | None = None) -> bool:
-    decided = decide(rules, packet)
-    return (decided.verdict if decided else default or host.policy(packet.direction)) != "deny"
-
-
-def _arrival(request: Request) -> Packet:
-    session = request.session
-    assert session
-    return Packet(
-        "inbound", "tcp", session.address, session.local_address, session.local_port, session.port, session.interface
-    )
-
-
-def _reply(request: Request, peer: str) -> Packet:
-    session = request.session
-    assert session
-    return Packet("outbound", "tcp", peer, session.local_address, session.port, session.local_port, session.interface)
-
-
-def _as_operator_rule(rule: Rule) -> OperatorRule:
-    anywhere = ANYWHERE[rule.family == 6]
-    ports = {"ports": ((rule.port, rule.port),)} if rule.port else {}
-    source_ports = {"source_ports": ((rule.source_port, rule.source_port),)} if rule.source_port else {}
-    return OperatorRule(
-        rule.direction, rule.action, (rule.protocol,), rule.network, anywhere, text=str(rule), **ports, **source_ports
-    )
-
-
 def _shadowed(host: Host, request: Request) -> tuple[str, ...]:
     if request.precedence == "ours":
         return ()
-    theirs = host.theirs
+    theirs = host.standing.theirs
     return tuple(sorted({flow.id for flow in request.flows if overruled(flow, theirs)}))
 
 
@@ -339,7 +261,7 @@ def _settings(path: str) -> dict[str, str]:
 
 def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.ContextManager[None]]) -> None:
     old_state = dict(host.state)
-    before = old_state.get("switched_on")
+    before = old_state.get("switched_on", {})
     with Transaction() as transaction:
         if plan.switch_off:
             transaction.step("Switching ufw off")
@@ -369,7 +291,7 @@ def _unload(host: Host, plan: Plan, request: Request, family: int) -> None:
     """Give the kernel the rules of ours that it had, wherever loading the new ones stopped."""
     other = "ours" if request.precedence == "theirs" else "theirs"
     kept_place = all(request.precedence in file.in_place for file in host.files.values())
-    known = host.ours + tuple(rule for rule in plan.rules if rule not in host.ours)
+    known = dict.fromkeys((*host.ours, *plan.rules))
     restore(family, Live.read(family).edit(known, host.ours, request.precedence if kept_place else other))
 
 

@@ -30,14 +30,22 @@ Key = t.Tuple[str, ...]
 
 
 class Live:
-    """The filter table of one IP family as the kernel has it: ``policies`` and ``chains`` by name."""
+    """The filter table of one IP family as the kernel has it: ``policies`` and ``chains`` by name.
+
+    *saved* is what iptables-save prints.
+    """
 
     def __init__(self, family: int, saved: str) -> None:
         self.family = family
         self.policies: dict[str, str] = {}
         self.chains: dict[str, list[str]] = {}
+        table = ""
         for line in saved.splitlines():
-            if line.startswith(":"):
+            if line.startswith("*"):
+                table = line[1:]
+            elif table != "filter":
+                continue
+            elif line.startswith(":"):
                 chain, policy = line[1:].split()[:2]
                 self.policies[chain] = policy
                 self.chains.setdefault(chain, [])
@@ -47,7 +55,8 @@ class Live:
     @classmethod
     def read(cls, family: int) -> Live:
         """The live table; raises :class:`FirewallError`."""
-        return cls(family, run([f"{_PROGRAM[family]}-save", "-t", "filter"]))
+        # Asked for one table by name, iptables-save makes it where there is none.
+        return cls(family, run([f"{_PROGRAM[family]}-save"]))
 
     @property
     def is_loaded(self) -> bool:

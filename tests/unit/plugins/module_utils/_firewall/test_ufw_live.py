@@ -53,7 +53,7 @@ def _saved_form(spec: str) -> str:
 
 
 def _live(lines: list[str]) -> Live:
-    return Live(4, "\n".join([f":{CHAIN} - [0:0]", *lines]))
+    return Live(4, "\n".join(["*nat", f"-A {CHAIN} -j RETURN", "COMMIT", "*filter", f":{CHAIN} - [0:0]", *lines]))
 
 
 _numbers = st.lists(st.integers(0, 12), unique=True, max_size=10)
@@ -111,9 +111,9 @@ def test_a_line_that_says_more_than_ours_is_theirs(line: str) -> None:
 
 def test_ufw_is_loaded_only_if_both_directions_jump_to_its_user_chains() -> None:
     inbound, outbound = (f"-A ufw-before-{way} -j ufw-user-{way}" for way in ("input", "output"))
-    assert Live(4, f"{inbound}\n{outbound}").is_loaded
-    assert not Live(4, inbound).is_loaded
-    assert not Live(6, f"{inbound}\n{outbound}").is_loaded
+    assert Live(4, f"*filter\n{inbound}\n{outbound}").is_loaded
+    assert not Live(4, f"*filter\n{inbound}").is_loaded
+    assert not Live(6, f"*filter\n{inbound}\n{outbound}").is_loaded
 
 
 def test_lines_are_written_as_ufw_writes_them() -> None:
