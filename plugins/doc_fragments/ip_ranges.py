@@ -23,8 +23,8 @@ options:
     default: datadoghq.com
   url:
     description:
-      - Where the document is, instead of at O(site). A mirror (V(https://mirror.example.com/datadoghq.com.json)) or a
-        file on the controller (V(file:///srv/mirror/datadoghq.com.json)).
+      - Where the document is, instead of at O(site). A mirror (V(https://mirror.example.com/datadoghq.json)) or a
+        file on the controller (V(file:///srv/mirror/datadoghq.json)).
       - Nothing is read over V(http://), where anybody on the way could change it.
       - A user and password in the URL are sent to the server, and shown nowhere.
     type: str

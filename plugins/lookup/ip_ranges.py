@@ -29,8 +29,8 @@ options:
     type: list
     elements: str
 notes:
-  - Call it by C(query) rather than by C(lookup). C(query) always gives a list; C(lookup) gives a text with commas in it,
-    and where a section has but one network something that looks like a list of one and is none.
+  - Call it by C(query) rather than by C(lookup). C(query) always gives a list; C(lookup) gives a text with commas
+    in it, and where there is but one network something that looks like a list of one and is none.
   - The variable V(datadog_site) may be a template; it is the one that Datadog's own role uses. An empty one counts as
     not set.
   - Proxies are taken from the environment of the controller (E(HTTPS_PROXY), E(NO_PROXY)), and so are the CA
@@ -71,12 +71,12 @@ EXAMPLES = r"""
 - name: Ask a mirror whose certificate comes from a CA of one's own
   ansible.builtin.debug:
     msg: >-
-      {{ query('netwall.datadog.ip_ranges', 'agents', url='https://mirror.example.com/datadoghq.com.json',
+      {{ query('netwall.datadog.ip_ranges', 'agents', url='https://mirror.example.com/datadoghq.json',
                ca_path=playbook_dir ~ '/files/mirror-ca.pem', timeout=5, retries=1) }}
 
 - name: Read a copy that lies beside the playbook
   ansible.builtin.debug:
-    msg: "{{ query('netwall.datadog.ip_ranges', 'agents', url='file://' ~ playbook_dir ~ '/files/datadoghq.com.json') }}"
+    msg: "{{ query('netwall.datadog.ip_ranges', 'agents', url='file://' ~ playbook_dir ~ '/files/datadoghq.json') }}"
 """
 
 RETURN = r"""
@@ -107,7 +107,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
         """The networks of the sections *terms*."""
         try:
-            options = RangesOptions.from_mapping(read_options(self, self._templar.template, variables, kwargs))
+            options = RangesOptions.from_mapping(read_options(self, self._templar, variables, kwargs))
             return options.select(load(options), terms)
         except (IpRangesError, LookupOptionsError) as error:
             raise AnsibleLookupError(str(error)) from None

@@ -35,17 +35,23 @@ class Lookup(t.Protocol):
     def get_option_and_origin(self, option: str, hostvars: t.Any = None) -> tuple[t.Any, str]: ...
 
 
+class Templar(t.Protocol):
+    """The part of Ansible's templar that options need."""
+
+    def template(self, variable: t.Any) -> t.Any: ...
+
+
 def read_options(
     lookup: Lookup,
-    template: t.Callable[[t.Any], t.Any],
+    templar: Templar | None,
     variables: t.Mapping[str, t.Any] | None,
     direct: t.Mapping[str, t.Any],
 ) -> dict[str, t.Any]:
     """All options of *lookup* by name: from *direct* (the call's arguments), *variables*, environment or default.
 
-    What a variable holds goes through *template* (the templar's, which leaves alone what Ansible does not trust):
-    Ansible itself leaves that to the plugin. A value from anywhere else is never templated, since an argument was
-    already and the environment may be anybody's. A variable (or one of the environment) that is empty is not set.
+    What a variable holds goes through *templar*, which leaves alone what Ansible does not trust: Ansible itself leaves
+    that to the plugin. A value from anywhere else is never templated, since an argument was already and the
+    environment may be anybody's. A variable (or one of the environment) that is empty counts as not set.
 
     Raises :class:`LookupOptionsError` for an option that does not exist, which Ansible would overlook: a misspelt
     ``exclude`` must not open more.
@@ -60,9 +66,11 @@ def read_options(
         # Asked first, as ansible-core 2.17 and 2.18 forget the arguments when they tell where a value came from.
         if direct.get(name) is not None:
             continue
-        if "vars" in definition and lookup.get_option_and_origin(name, hostvars=variables)[1].startswith("var: "):
-            # Set to None, an option takes its value from the next place in line.
-            lookup.set_option(name, template(lookup.get_option(name)) or None)
+        if "vars" in definition and templar is not None:
+            origin = lookup.get_option_and_origin(name, hostvars=variables)[1]
+            if origin.startswith("var: "):
+                # Set to None, an option takes its value from the next place in line.
+                lookup.set_option(name, templar.template(lookup.get_option(name)) or None)
         if lookup.get_option(name) == "":
             lookup.set_option(name, definition.get("default"))
     return lookup.get_options()

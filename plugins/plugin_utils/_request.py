@@ -15,6 +15,9 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import FlowError, parse_network, sort_networks
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version, VersionError
 
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions
+
 
 class PolicyError(ValueError):
     """No policy can be made from what was asked; the text is one sentence for the user."""
@@ -44,6 +47,14 @@ class Request:
     exclude: t.Sequence[str] = ()
     locations: t.Sequence[str] = ()
     aggregate: bool = True
+
+    @classmethod
+    def from_options(cls, raw: t.Mapping[str, t.Any], ranges: RangesOptions) -> Request:
+        """The request in the options *raw* of a plugin; those that choose addresses are taken from *ranges*."""
+        values: dict[str, t.Any] = {field.name: raw.get(field.name) for field in dataclasses.fields(cls)}
+        for name in ("site", "families", "exclude", "locations", "aggregate"):
+            values[name] = getattr(ranges, name)
+        return cls(**values)
 
     def of_families(self, networks: t.Iterable[str]) -> tuple[str, ...]:
         """Those of *networks* that ``families`` leaves in."""

@@ -67,7 +67,7 @@ def download(url: str, *, ca_path: str | None, timeout: float, retries: int, lar
     for attempt in range(retries + 1):
         if attempt:
             # Jitter, so that many controllers do not come back in step.
-            time.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * random.uniform(0.5, 1))  # noqa: S311
+            time.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * random.uniform(0.5, 1))
         try:
             return _within(timeout * _ATTEMPT_FACTOR, lambda: _attempt(url, trust, timeout, largest))
         except _PassingError as error:

@@ -91,7 +91,7 @@ def _networks(values: t.Sequence[t.Any] | None) -> tuple[str, ...]:
 
 
 def _timeout(value: float) -> float:
-    if not (0 < value and math.isfinite(value)):
+    if not (value > 0 and math.isfinite(value)):
         raise OptionsError(f"timeout is {value:g}; it must be a number of seconds above 0.")
     return value
 

@@ -74,9 +74,7 @@ def _everywhere(sections: t.Iterable[Section]) -> t.Iterator[str]:
         yield from section.ipv6
 
 
-def _at_locations(
-    document: Document, sections: t.Iterable[Section], locations: t.Collection[str]
-) -> t.Iterator[str]:
+def _at_locations(document: Document, sections: t.Iterable[Section], locations: t.Collection[str]) -> t.Iterator[str]:
     known: set[str] = set()
     for section in sections:
         if not section.by_location:

@@ -31,7 +31,7 @@ def url_of_site(site: str) -> str:
     labels = site.split(".")
     is_address = labels[-1].isdigit()
     if len(site) > _LONGEST_SITE or is_address or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        raise SourceError(f"The site {site!r} is not a host name; write one such as datadoghq.com or us3.datadoghq.com.")
+        raise SourceError(f"The site {site!r} is not a host name; write one such as us3.datadoghq.com.")
     return f"https://ip-ranges.{site.lower()}/"
 
 

@@ -11,6 +11,7 @@ Names and sections: docs.datadoghq.com, "Network Traffic".
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from ipaddress import ip_network
 from typing import Any, Dict, List, Mapping, Tuple
@@ -224,6 +225,8 @@ def internet_files() -> Dict[str, str]:
         "etc/dnsmasq.d/lab.conf": dnsmasq_configuration(),
         "etc/nginx/sites-enabled/lab": nginx_configuration(),
         "etc/chrony/chrony.conf": CHRONY_CONFIGURATION,
+        # -x: a container may not set the clock.
+        "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
         "etc/squid/squid.conf": SQUID_CONFIGURATION,
         # dnsmasq and squid come up together with the network: let them bind addresses that are not there yet.
         "etc/sysctl.d/lab.conf": "net.ipv4.ip_nonlocal_bind = 1\nnet.ipv6.ip_nonlocal_bind = 1\n",
@@ -249,3 +252,19 @@ def ssh_configuration(folder: str, hosts: Mapping[str, Address]) -> str:
         "    LogLevel ERROR",
     ]
     return "\n".join([*lines, ""])
+
+
+def inventory(folder: str, hosts: Mapping[str, Address]) -> str:
+    """An Ansible inventory of the hosts (as JSON, which is YAML): people log in as `operator` and become root by sudo."""
+    content = {
+        "all": {
+            "hosts": {name: {"ansible_host": address.ipv4} for name, address in hosts.items()},
+            "vars": {
+                "ansible_user": "operator",
+                "ansible_become": True,
+                "ansible_python_interpreter": "/usr/bin/python3",
+                "ansible_ssh_common_args": "-F " + shlex.quote(f"{folder}/ssh_config").replace("%", "%%"),
+            },
+        }
+    }
+    return json.dumps(content, indent=2) + "\n"

@@ -33,7 +33,7 @@ def section(number: int, name: str) -> Section:
 
 def document(*sections: Section) -> Document:
     """A document of these sections."""
-    modified = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
+    modified = datetime.datetime(2026, 3, 4, 5, 6, 7, tzinfo=datetime.UTC)
     return Document("https://ip-ranges.example.test/", 7, modified, {entry.name: entry for entry in sections})
 
 

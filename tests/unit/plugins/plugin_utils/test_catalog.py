@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT
@@ -64,9 +65,12 @@ logs-hipaa     | !5.1.0 5.11.3 | datadoghq.eu | http-encrypted-intake.logs.SITE 
 logs-hipaa     | !5.1.0 5.11.3 | datadoghq.eu | gcp-encrypted-intake.logs.SITE logs 443/tcp
 logs-hipaa     | !5.1.0 5.11.3 | datadoghq.eu | tcp-encrypted-intake.logs.SITE logs 443/tcp
 logs-hipaa     | !5.1.0 5.11.3 | datadoghq.eu | lambda-tcp-encrypted-intake.logs.SITE logs 443/tcp
-logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com us5.datadoghq.com | http-encrypted-intake.logs.SITE logs 443/tcp
-logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com us5.datadoghq.com | gcp-encrypted-intake.logs.SITE logs 443/tcp
-logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com us5.datadoghq.com | lambda-tcp-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com | http-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us5.datadoghq.com | http-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com | gcp-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us5.datadoghq.com | gcp-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us3.datadoghq.com | lambda-tcp-encrypted-intake.logs.SITE logs 443/tcp
+logs-hipaa     | !5.1.0 5.11.3 | us5.datadoghq.com | lambda-tcp-encrypted-intake.logs.SITE logs 443/tcp
 logs-hipaa     | !5.1.0 5.11.3 | ddog-gov.com us2.ddog-gov.com | http-encrypted-intake.logs.SITE logs 443/tcp
 logs-hipaa     | !5.1.0 5.11.3 | ddog-gov.com us2.ddog-gov.com | gcp-encrypted-intake.logs.SITE logs 443/tcp
 logs-hipaa     | !5.1.0 5.11.3 | ddog-gov.com us2.ddog-gov.com | lambda-tcp-encrypted-intake.logs.SITE logs 443/tcp
@@ -119,7 +123,7 @@ def _expected(product: str, version: str, site: str) -> Expected:
 
 
 def _policy(product: str, version: str, site: str) -> Policy:
-    given = {option: [network] for option, network in GIVEN.items()}
+    given: dict[str, t.Any] = {option: [network] for option, network in GIVEN.items()}
     return build(Request(site=site, agent_version=version, products=[product], **given), DOCUMENT)
 
 
@@ -143,7 +147,7 @@ def test_destinations_are_the_documented_ones(product: str, version: str, site: 
 def test_flows_open_the_documented_sections_and_networks_and_nothing_else(
     product: str, version: str, site: str
 ) -> None:
-    expected = set()
+    expected: set[tuple[str, int, tuple[str, ...]]] = set()
     for name, section, protocol, port in _expected(product, version, site):
         if name.startswith("@"):
             expected.add((protocol, port, (GIVEN[name[1:]],)))

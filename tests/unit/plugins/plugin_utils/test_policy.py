@@ -13,6 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow, sort_networks
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import parse
@@ -25,8 +28,6 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._docume
     document,
     without,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
@@ -45,7 +46,7 @@ def flows(document: Document | None = DOCUMENT, **options: t.Any) -> dict[str, F
 
 
 def outbound(document: Document | None = DOCUMENT, **options: t.Any) -> dict[str, Flow]:
-    return {id: flow for id, flow in flows(document, **options).items() if flow.direction == "outbound"}
+    return {key: flow for key, flow in flows(document, **options).items() if flow.direction == "outbound"}
 
 
 def warned(text: str, **options: t.Any) -> bool:
@@ -219,7 +220,9 @@ def test_a_rum_intake_that_is_documented_is_not_warned_of() -> None:
     assert not warned("The RUM intake of", products=["rum"])
 
 
-@pytest.mark.parametrize(("version", "is_warned"), [("7.66.1", False), ("7.67.0", True), (None, True), ("6.53.0", False)])
+@pytest.mark.parametrize(
+    ("version", "is_warned"), [("7.66.1", False), ("7.67.0", True), (None, True), ("6.53.0", False)]
+)
 def test_the_trailing_dot_is_warned_of_where_the_agent_writes_it(version: str | None, is_warned: bool) -> None:
     assert warned("trailing dot", products=[], document=None, agent_version=version) == is_warned
 
@@ -381,7 +384,9 @@ def test_a_proxy_s_user_and_password_are_shown_nowhere(url: str, networks: list[
     assert SECRET.lower() not in (shown + repr(request)).lower()
 
 
-@pytest.mark.parametrize("url", ["proxy.example.test:3128", "http://", "http://:3128", "http://192.0.2.9:0", "http://a/b"])
+@pytest.mark.parametrize(
+    "url", ["proxy.example.test:3128", "http://", "http://:3128", "http://192.0.2.9:0", "http://a/b"]
+)
 def test_a_proxy_that_is_no_url_is_an_error_that_shows_the_form(url: str) -> None:
     assert "SCHEME://HOST:PORT" in fault(proxy=url, proxy_networks=["192.0.2.99"])
 
@@ -426,7 +431,7 @@ def test_families_restrict_what_is_allowed() -> None:
         non_local_traffic={"apm": ["192.0.2.0/24", "2001:db8:5::/48"]},
         inbound_from={"webhooks": 443},
     )
-    allowed = {id: flow.networks for id, flow in found.items() if flow.action == "allow"}
+    allowed = {key: flow.networks for key, flow in found.items() if flow.action == "allow"}
     assert allowed == {
         "agents-tcp-443-out": ("2001:db8:1::/48",),
         "ntp-udp-123-out": ("::/0",),
@@ -465,7 +470,7 @@ def test_a_port_that_was_moved_is_denied_where_it_is_now() -> None:
 
 @pytest.mark.parametrize("off", [0, -1, "0", "-1"])
 def test_a_port_that_is_off_has_no_flow(off: int | str) -> None:
-    assert not [id for id in flows(None, products=[], ports={"gui": off}) if id.startswith("gui")]
+    assert not [key for key in flows(None, products=[], ports={"gui": off}) if key.startswith("gui")]
 
 
 def test_null_for_a_port_is_its_usual_number() -> None:
@@ -482,7 +487,9 @@ def test_two_names_on_one_port_are_an_error_that_names_both() -> None:
 
 
 def test_two_names_on_one_number_of_different_protocols_are_fine() -> None:
-    assert {"dogstatsd-udp-8126-in-deny", "apm-tcp-8126-in-deny"} <= set(flows(None, products=[], ports={"dogstatsd": 8126}))
+    assert {"dogstatsd-udp-8126-in-deny", "apm-tcp-8126-in-deny"} <= set(
+        flows(None, products=[], ports={"dogstatsd": 8126})
+    )
 
 
 def test_non_local_traffic_allows_its_networks_beside_the_denial() -> None:
@@ -490,12 +497,15 @@ def test_non_local_traffic_allows_its_networks_beside_the_denial() -> None:
     assert found["dogstatsd-udp-8125-in"].networks == ("198.51.100.0/24",)
     assert found["apm-tcp-8126-in"].networks == ("2001:db8:5::/48",)
     assert found["dogstatsd-udp-8125-in-deny"].networks == ANYWHERE
-    assert [id for id, flow in found.items() if flow.action == "allow"] == ["dogstatsd-udp-8125-in", "apm-tcp-8126-in"]
+    assert [key for key, flow in found.items() if flow.action == "allow"] == [
+        "dogstatsd-udp-8125-in",
+        "apm-tcp-8126-in",
+    ]
 
 
 def test_non_local_traffic_without_networks_closes_a_port_that_is_closed_on_request_alone() -> None:
     found = flows(None, products=[], non_local_traffic={"snmp-traps": []})
-    assert [id for id in found if id.startswith("snmp-traps")] == ["snmp-traps-udp-9162-in-deny"]
+    assert [key for key in found if key.startswith("snmp-traps")] == ["snmp-traps-udp-9162-in-deny"]
 
 
 MAY_OPEN = {"dogstatsd", "apm", "otlp-grpc", "otlp-http", "snmp-traps", "netflow9", "netflow5", "ipfix", "sflow5"}
@@ -509,10 +519,10 @@ def test_a_port_that_is_for_this_host_alone_is_opened_to_nobody(name: str) -> No
 
 def test_a_port_that_is_off_or_that_the_agent_lacks_is_opened_to_nobody_with_a_warning() -> None:
     off: dict[str, t.Any] = {"ports": {"apm": 0}, "non_local_traffic": {"apm": ["192.0.2.0/24"]}}
-    assert not [id for id in flows(None, products=[], **off) if id.startswith("apm-tcp")]
+    assert not [key for key in flows(None, products=[], **off) if key.startswith("apm-tcp")]
     assert warned("The port apm is off", document=None, products=[], **off)
     lacking: dict[str, t.Any] = {"ports": {"forwarder": 17123}}
-    assert not [id for id in flows(None, products=[], **lacking) if id.startswith("forwarder")]
+    assert not [key for key in flows(None, products=[], **lacking) if key.startswith("forwarder")]
     assert warned("does not have the port forwarder", document=None, products=[], **lacking)
 
 
@@ -526,7 +536,7 @@ def test_a_port_that_is_opened_to_the_world_is_warned_of(network: str, is_warned
 
 def test_datadog_s_services_may_connect_where_they_are_asked_for() -> None:
     found = flows(products=[], inbound_from={"webhooks": 8443, "synthetics": "443"})
-    allowed = {id: (flow.port, flow.section, flow.networks) for id, flow in found.items() if flow.action == "allow"}
+    allowed = {key: (flow.port, flow.section, flow.networks) for key, flow in found.items() if flow.action == "allow"}
     webhooks, synthetics = DOCUMENT.sections["webhooks"], DOCUMENT.sections["synthetics"]
     assert allowed == {
         "webhooks-tcp-8443-in": (8443, "webhooks", webhooks.ipv4 + webhooks.ipv6),
@@ -540,7 +550,7 @@ def test_locations_restrict_synthetics_alone() -> None:
     found = flows(products=["metrics"], **options)
     assert found["synthetics-tcp-443-in"].networks == LOCATIONS["aws:eu-west-1"]
     everywhere = flows(products=["metrics"], inbound_from={"webhooks": 8443})
-    assert {id: flow for id, flow in found.items() if id != "synthetics-tcp-443-in"} == everywhere
+    assert {key: flow for key, flow in found.items() if key != "synthetics-tcp-443-in"} == everywhere
 
 
 def test_locations_without_synthetics_are_warned_of() -> None:
@@ -635,7 +645,9 @@ _networks_list = st.lists(_networks, min_size=1, max_size=3)
 def requests(draw: st.DrawFn) -> Request:
     """A request that is right in itself, though not all of it can be done."""
     names = [product.name for product in catalog.PRODUCTS]
-    ports = draw(st.dictionaries(st.sampled_from([p.name for p in catalog.LOCAL_PORTS]), st.sampled_from([0, -1, None])))
+    ports = draw(
+        st.dictionaries(st.sampled_from([p.name for p in catalog.LOCAL_PORTS]), st.sampled_from([0, -1, None]))
+    )
     return Request(
         site=draw(st.sampled_from([*(site.site for site in catalog.SITES), "dd.example.test"])),
         agent_version=draw(st.sampled_from([None, "4.4.0", "5.1.0", "5.11.3", "6.0.0", "6.17.0", "7.18.0", "7.67.0"])),
@@ -656,9 +668,13 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 def _is_covered(network: str, by: t.Iterable[str]) -> bool:
+    """Whether all of *network*'s addresses are in one of *by*."""
     inner = ipaddress.ip_network(network)
     outers = [ipaddress.ip_network(outer) for outer in by]
-    return any(outer.version == inner.version and inner.subnet_of(outer) for outer in outers)  # type: ignore[arg-type]
+    return any(
+        inner.version == outer.version and inner.network_address in outer and inner.broadcast_address in outer
+        for outer in outers
+    )
 
 
 @given(requests())

@@ -1,0 +1,198 @@
+#!/usr/bin/env python
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disposable Debian hosts and an "internet" for them, on one machine: the command line (see README.md beside this file)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from typing import List, Sequence
+
+from netlab import images
+from netlab.hosts import INTERNET, Lab, labs
+from netlab.shell import LabError, cache_folder, say
+
+CANNOT_RUN = 3
+# Set inside `exec`: a process outside, whose network reaches the package mirrors.
+_OUTSIDE = "NETWALL_LAB_OUTSIDE"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; returns the exit status (3: this machine cannot run the lab)."""
+    # What follows "--" belongs to the command, whatever it looks like.
+    cut = list(argv).index("--") if "--" in argv else len(argv)
+    options = _parser().parse_args(argv[:cut])
+    options.command = [*getattr(options, "command", []), *argv[cut + 1 :]]
+    try:
+        return _COMMANDS[options.what](options)
+    except LabError as error:
+        say(str(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab.py", description="Disposable Debian hosts and an internet for them.")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
+
+    def add(name: str, explanation: str, *, lab: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=explanation, description=explanation)
+        if lab:
+            command.add_argument("--lab", default="default", metavar="NAME", help="which lab (default: %(default)s)")
+        return command
+
+    add("check", "say in one line whether this machine can run the lab (exit status 3: it cannot)", lab=False)
+    command = add("prepare", "install what the machine lacks and build the images of the releases", lab=False)
+    command.add_argument("release", nargs="*", help=f"Debian releases (default: {images.DEFAULT_RELEASE})")
+    command = add("up", "boot the internet and the hosts and wait until they answer")
+    command.add_argument("host", nargs="*", help="NAME, NAME=RELEASE or NAME=IMAGE:RELEASE")
+    command = add("down", "remove the named hosts, or the whole lab")
+    command.add_argument("host", nargs="*")
+    add("status", "list all labs and their hosts", lab=False)
+    command = add("ssh", "log in to a host as operator, or run a command there")
+    command.add_argument("host")
+    command.add_argument("command", nargs=argparse.REMAINDER)
+    command = add("console", "run a command as root on a host without using its network")
+    command.add_argument("host")
+    command.add_argument("command", nargs=argparse.REMAINDER)
+    for name, explanation in (
+        ("exec", "run a command of this machine as the controller, in the lab's network: exec -- COMMAND"),
+        ("neighbour", "run a command of this machine as another machine on the hosts' LAN: neighbour -- COMMAND"),
+    ):
+        add(name, explanation)
+    command = add("stop", "shut a host down; its disk is kept")
+    command.add_argument("host")
+    command.add_argument("--hard", action="store_true", help="cut the power instead")
+    command = add("start", "boot a stopped host")
+    command.add_argument("host")
+    return parser
+
+
+def _check(_options: argparse.Namespace) -> int:
+    reason, missing = images.why_not(), images.missing_packages()
+    if reason:
+        print(f"The lab cannot run here: {reason}.")
+        return CANNOT_RUN
+    print("The lab can run here." if not missing else f"The lab can run here once 'lab.py prepare' has installed: {', '.join(missing)}.")
+    return 0
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    _insist()
+    _step_outside()
+    hosts = [(images.DEFAULT_IMAGE, release) for release in options.release or [images.DEFAULT_RELEASE]]
+    images.prepare([(INTERNET, images.DEFAULT_RELEASE), *hosts])
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    _insist()
+    _step_outside()
+    lab = Lab(options.lab)
+    lab.up(options.host)
+    print(lab.folder)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    Lab(options.lab).down(options.host)
+    return 0
+
+
+def _status(_options: argparse.Namespace) -> int:
+    for name in labs():
+        lab = Lab(name)
+        if lab.space.anchor() is None:
+            print(f"{name}: left over from a run that died; 'lab.py down --lab {name}' removes it")
+            continue
+        print(f"{name}: up, described in {lab.folder}")
+        for host in [*lab.hosts().values(), lab.host(INTERNET)]:
+            state = "running" if lab.is_running(host) else "stopped"
+            print(f"  {host.name:20} {host.address.ipv4:12} {host.address.ipv6:18} {host.image}:{host.release} {state}")
+    return 0
+
+
+def _ssh(options: argparse.Namespace) -> int:
+    lab = Lab(options.lab)
+    return _call(lab.ssh(lab.host(options.host).name, *options.command))
+
+
+def _console(options: argparse.Namespace) -> int:
+    return _call(Lab(options.lab).console(options.host, options.command or ["bash", "-l"]))
+
+
+def _exec(options: argparse.Namespace) -> int:
+    _insist()
+    lab = Lab(options.lab)
+    lab.up([])
+    return _call(lab.at("controller", _given(options)))
+
+
+def _neighbour(options: argparse.Namespace) -> int:
+    return _call(Lab(options.lab).at("neighbour", _given(options)))
+
+
+def _stop(options: argparse.Namespace) -> int:
+    Lab(options.lab).stop(options.host, hard=options.hard)
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    Lab(options.lab).start(options.host)
+    return 0
+
+
+_COMMANDS = {
+    "check": _check,
+    "prepare": _prepare,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "ssh": _ssh,
+    "console": _console,
+    "exec": _exec,
+    "neighbour": _neighbour,
+    "stop": _stop,
+    "start": _start,
+}
+
+
+def _given(options: argparse.Namespace) -> List[str]:
+    if not options.command:
+        raise LabError(f"say which command to run: lab.py {options.what} -- COMMAND")
+    return list(options.command)
+
+
+def _insist() -> None:
+    reason = images.why_not()
+    if reason:
+        say(reason)
+        sys.exit(CANNOT_RUN)
+
+
+def _call(command: Sequence[str]) -> int:
+    """Run a command with this terminal and pass its exit status on; what asks us to end is passed on to it."""
+    # Proxies of the machine cannot be reached from a lab.
+    env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    process = subprocess.Popen(command, env={**env, _OUTSIDE: str(os.getpid())})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _step_outside() -> None:
+    """Inside `exec` there is no way to the package mirrors: go on in the namespaces of the process that waits outside."""
+    outside = os.environ.pop(_OUTSIDE, "")
+    if outside and os.path.exists(f"/proc/{outside}/ns/net"):
+        os.environ["NETWALL_CACHE"] = str(cache_folder())
+        python = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+        os.execvp("nsenter", ["nsenter", "--target", outside, "--mount", "--net", *python])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,371 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab: its internet and its hosts, from nothing to answering over SSH, and back to nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
+
+from . import images, world
+from .shell import LabError, cache_folder, locked, run, say, wait_for
+from .space import Space, interrupt, is_populated, members, remove
+
+BOOT_SECONDS = 60
+INTERNET = "internet"
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+# $1 image, $2 host: an empty layer over a cached root.
+_MOUNT = """
+cd /run
+mkdir "hosts/$2" "hosts/$2/upper" "hosts/$2/work" "hosts/$2/root"
+mount -t overlay overlay -o "lowerdir=images/$1,upperdir=hosts/$2/upper,workdir=hosts/$2/work" "hosts/$2/root"
+"""
+# Root may have been left mounted by a run that died; the folder goes either way. $1 host.
+_UNMOUNT = """
+! mountpoint --quiet "/run/hosts/$1/root" || umount "/run/hosts/$1/root"
+rm -rf "/run/hosts/$1"
+"""
+# The machine's power supply: keeps it running over reboots (nspawn then ends with 133), until it is powered off.
+# $1 its cgroup, $2 host, $3 number on the LAN. The cgroups below "machine" are made by nspawn at each boot.
+_POWER = """
+mkdir "$1/power"
+echo 0 >"$1/power/cgroup.procs"
+while :; do
+    [ ! -d "$1/machine" ] || find "$1/machine" -depth -type d -exec rmdir {} +
+    mkdir "$1/machine"
+    # After a power cut the old interface may outlive its machine for a moment.
+    ip link delete "vb-n$3" 2>/dev/null || :
+    status=0
+    (
+        echo 0 >"$1/machine/cgroup.procs"
+        exec systemd-nspawn --quiet --keep-unit --register=no --settings=no --boot --directory="/run/hosts/$2/root" \
+            --machine="n$3" --hostname="$2" --network-bridge=br0 --resolv-conf=off --timezone=off --link-journal=no
+    ) || status=$?
+    [ "$status" -eq 133 ] || exit "$status"
+done
+"""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine of the lab: `number` is its place on the LAN."""
+
+    name: str
+    image: str
+    release: str
+    number: int
+
+    @property
+    def address(self) -> world.Address:
+        """Where it is on the LAN."""
+        return world.on_lan(self.number)
+
+
+class Lab:
+    """The lab called `name`. Methods that change it are safe to call twice, and by two processes at once."""
+
+    def __init__(self, name: str) -> None:
+        _check_name("lab", name)
+        self.name = name
+        self.folder = cache_folder() / "labs" / name
+        # Two caches may each have a lab of that name: they are different labs.
+        self.space = Space(f"{name}-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]}")
+
+    # --- What there is --------------------------------------------------------------------------------------------
+
+    def hosts(self) -> Dict[str, Host]:
+        """The hosts that were asked for, running or not, without the internet."""
+        if self.space.anchor() is None:
+            return {}
+        try:
+            rows = json.loads((self.folder / "hosts.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {row["name"]: Host(**row) for row in rows}
+
+    def host(self, name: str) -> Host:
+        """A host (or the internet) by name."""
+        found = {**self.hosts(), INTERNET: _internet()}.get(name)
+        if found is None or self.space.anchor() is None:
+            known = ", ".join(self.hosts()) or "none"
+            raise LabError(f"lab {self.name} has no host called {name} (it has: {known}): make it with 'lab.py up {name}'")
+        return found
+
+    def is_running(self, host: Host) -> bool:
+        """Has the machine power? (It may still be booting.)"""
+        return is_populated(self.space.group(_group(host)))
+
+    # --- Up and down ----------------------------------------------------------------------------------------------
+
+    def up(self, wanted: Sequence[str]) -> None:
+        """Boot the internet and the hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer."""
+        requests = [_parse(text) for text in wanted]
+        pairs = [(INTERNET, images.DEFAULT_RELEASE), *((host.image, host.release) for host in requests)]
+        images.prepare(pairs)
+        with self._locked():
+            if self.space.anchor() is None:
+                self._open()
+            hosts = self.hosts()
+            for request in requests:
+                hosts[request.name] = self._placed(request, hosts)
+            self._write(hosts)
+            started = [_internet(), *(hosts[request.name] for request in requests)]
+            for host in started:
+                self._power_on(host)
+            for host in started:
+                self._await(host)
+
+    def down(self, names: Sequence[str] = ()) -> None:
+        """Remove the named hosts, or the whole lab. From inside the lab (`lab.py exec`) its network and internet stay."""
+        with self._locked():
+            if names or self.space.am_inside():
+                hosts = self.hosts()
+                for host in [hosts[name] for name in names or list(hosts) if name in hosts]:
+                    self._discard(host)
+                    del hosts[host.name]
+                    self._write(hosts)
+                if not names:
+                    say("network and internet stay, since this command runs inside them")
+                return
+            self.space.kill()
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+
+    def stop(self, name: str, *, hard: bool) -> None:
+        """Shut a host down, or cut its power; its disk is kept."""
+        host = self.host(name)
+        with self._locked():
+            if not hard and self.is_running(host):
+                # nspawn passes this on as a request to halt.
+                interrupt(members(self.space.group(f"{_group(host)}/machine/supervisor")))
+                wait_for(f"{name} to shut down", lambda: None if self.is_running(host) else True, seconds=120)
+            self.space.kill(_group(host))
+
+    def start(self, name: str) -> None:
+        """Boot a stopped host with the disk it had, and wait until it answers."""
+        host = self.host(name)
+        with self._locked():
+            self._power_on(host)
+            self._await(host)
+
+    # --- Commands in it -------------------------------------------------------------------------------------------
+
+    def ssh(self, *arguments: str) -> List[str]:
+        """The command that runs `ssh` from the controller, with the lab's keys."""
+        entered = ["nsenter", f"--net={self.space.namespace('controller')}"]
+        return [*entered, "ssh", "-F", str(self.folder / "ssh_config"), *arguments]
+
+    def at(self, namespace: str, command: Sequence[str]) -> List[str]:
+        """The command that runs `command` on this machine's files, but on the network of the `controller` or `neighbour`."""
+        script = 'mount --bind "$1" /etc/resolv.conf; mount --bind "$2" /etc/nsswitch.conf; shift 2; exec "$@"'
+        files = [str(self.folder / name) for name in ("resolv.conf", "nsswitch.conf")]
+        apart = ["unshare", "--mount", "--propagation", "slave", "sh", "-euc", script, "-"]
+        return ["nsenter", f"--net={self.space.namespace(namespace)}", *apart, *files, *command]
+
+    def console(self, name: str, command: Sequence[str]) -> List[str]:
+        """The command that runs `command` as root on a host without using its network, as if at its console."""
+        host = self.host(name)
+        leaders = members(self.space.group(f"{_group(host)}/machine/payload/init.scope"))
+        if not leaders:
+            raise LabError(f"{name} is not running: boot it with 'lab.py start {name}'")
+        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
+        enter = ["nsenter", "--target", str(min(leaders)), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+        return [*enter, *clean, *command]
+
+    # --- Steps ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with locked(self.folder.parent / f"{self.name}.lock"):
+            yield
+
+    def _open(self) -> None:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, mode=0o700)
+        places = [world.CONTROLLER, world.NEIGHBOUR, world.OTHER_NEIGHBOUR, world.GATEWAY]
+        addresses = [text for place in places for text in (place.ipv4, place.ipv6)]
+        self.space.open(images.images_folder(), self.folder / "mnt", addresses)
+        self._make_keys()
+        switch = Path("/etc/nsswitch.conf").read_text(encoding="utf-8")
+        # Only the lab's DNS: other sources would ask services of the machine's own network.
+        (self.folder / "nsswitch.conf").write_text(re.sub(r"(?m)^hosts:.*$", "hosts: files dns", switch), encoding="utf-8")
+        (self.folder / "resolv.conf").write_text(world.RESOLV_CONFIGURATION, encoding="utf-8")
+        (self.folder / "ip-ranges.json").write_text(world.ip_ranges_files()["index.json"], encoding="utf-8")
+
+    def _make_keys(self) -> None:
+        """One SSH key for people, one for all hosts, a certificate authority and the servers' certificate."""
+        folder = self.folder
+        for name in ("key", "host_key"):
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", str(folder / name)])
+        kind, public, *_comment = (folder / "host_key.pub").read_text(encoding="utf-8").split()
+        (folder / "known_hosts").write_text(f"* {kind} {public}\n", encoding="utf-8")
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
+        run(
+            ["openssl", "req", "-x509", *key, "-days", "3650", "-subj", "/CN=Lab CA", "-keyout", str(folder / "ca.key")]
+            + ["-out", str(folder / "ca.pem"), "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        )
+        alternatives = ",".join(f"DNS:{name}" for name in world.certificate_names())
+        run(
+            ["openssl", "req", "-x509", *key, "-days", "825", "-subj", "/CN=Lab server", "-keyout", str(folder / "server.key")]
+            + ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key"), "-out", str(folder / "server.pem")]
+            + ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={alternatives}"]
+        )
+
+    def _placed(self, request: Host, hosts: Mapping[str, Host]) -> Host:
+        """The request with its place on the LAN: the one it has, or the lowest free one."""
+        known = hosts.get(request.name)
+        if known is None:
+            taken = {host.number for host in hosts.values()}
+            free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
+            if not free:
+                raise LabError(f"lab {self.name} is full: take hosts down with 'lab.py down --lab {self.name} HOST'")
+            return Host(request.name, request.image, request.release, free[0])
+        if (known.image, known.release) != (request.image, request.release):
+            raise LabError(
+                f"host {known.name} is up as {known.image}:{known.release}, not {request.image}:{request.release}: "
+                f"take it down first with 'lab.py down {known.name}'"
+            )
+        return known
+
+    def _power_on(self, host: Host) -> None:
+        group = _group(host)
+        if self.is_running(host):
+            return
+        if not (self.space.folder() / "hosts" / host.name / "root/etc/lab/complete").exists():
+            self._furnish(host)
+        if self.space.group(group).exists():
+            remove(self.space.group(group))
+        self.space.group(group).mkdir(parents=True)
+        log = self.folder / f"console-{host.name}.log"
+        self.space.start(_POWER, self.space.group_inside(group), host.name, str(host.number), log=log)
+        wait_for(f"power for {host.name}", lambda: True if self.is_running(host) else None, seconds=10)
+
+    def _furnish(self, host: Host) -> None:
+        """Give a host an empty layer over its image and put into it what makes it this host."""
+        self.space.run(_UNMOUNT, host.name)
+        self.space.run(_MOUNT, images.tree(host.image, host.release).name, host.name)
+        root = self.space.folder() / "hosts" / host.name / "root"
+        texts = {
+            "etc/hostname": f"{host.name}\n",
+            "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {host.name}\n",
+            "etc/machine-id": f"{uuid.uuid4().hex}\n",
+            "etc/resolv.conf": world.RESOLV_CONFIGURATION,
+        }
+        if host.name == INTERNET:
+            texts.update(world.internet_files())
+        else:
+            texts["etc/systemd/network/10-host0.network"] = world.network_unit(host.address, gateway=True)
+        for path, text in texts.items():
+            _put(root / path, text)
+        self._hand_out_keys(root, server=host.name == INTERNET)
+        _put(root / "etc/lab/complete", "")
+
+    def _hand_out_keys(self, root: Path, *, server: bool) -> None:
+        folder = self.folder
+        read = {name: (folder / name).read_text(encoding="utf-8") for name in ("key.pub", "host_key", "host_key.pub", "ca.pem")}
+        _put(root / "etc/ssh/ssh_host_ed25519_key", read["host_key"], mode=0o600)
+        _put(root / "etc/ssh/ssh_host_ed25519_key.pub", read["host_key.pub"])
+        operator = (root / "home/operator").stat()
+        for home, owner, group in (("root", 0, 0), ("home/operator", operator.st_uid, operator.st_gid)):
+            keys = root / home / ".ssh/authorized_keys"
+            _put(keys, read["key.pub"], mode=0o600)
+            for path in (keys, keys.parent):
+                os.chown(path, owner, group)
+        # What update-ca-certificates would do in a second: the bundle, and the file that OpenSSL finds by its hash.
+        certificates = root / "etc/ssl/certs"
+        name = run(["openssl", "x509", "-in", str(folder / "ca.pem"), "-noout", "-hash"]).strip()
+        _put(root / "usr/local/share/ca-certificates/lab.crt", read["ca.pem"])
+        _put(certificates / f"{name}.0", read["ca.pem"])
+        with open(certificates / "ca-certificates.crt", "a", encoding="utf-8") as bundle:
+            bundle.write(read["ca.pem"])
+        if server:
+            for name in ("server.pem", "server.key"):
+                _put(root / "etc/lab" / name, (folder / name).read_text(encoding="utf-8"), mode=0o600)
+
+    def _await(self, host: Host) -> None:
+        """Wait until a person can log in; for the internet, until all its servers are up as well."""
+        quick = ["-o", "ConnectTimeout=2", host.name]
+        check = "systemctl is-system-running --wait >/dev/null || systemctl --failed --no-legend --plain" if host.name == INTERNET else "true"
+        log = self.folder / f"console-{host.name}.log"
+
+        def answer() -> Optional[str]:
+            done = subprocess.run(
+                self.ssh(*quick, check), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            )
+            if done.returncode != 0 and not self.is_running(host):
+                raise LabError(f"{host.name} went off while it was booting; its console output is in {log}")
+            return done.stdout if done.returncode == 0 else None
+
+        failed = wait_for(f"{host.name} to answer over SSH (its console output is in {log})", answer, seconds=BOOT_SECONDS, pause=0.1)
+        if failed:
+            raise LabError(f"{host.name} is up, but these units failed: {'; '.join(failed.splitlines())}")
+
+    def _discard(self, host: Host) -> None:
+        self.space.kill(_group(host))
+        self.space.run(_UNMOUNT, host.name)
+
+    def _write(self, hosts: Mapping[str, Host]) -> None:
+        """Bring the files that describe the lab up to date."""
+        folder, machines = self.folder, {**hosts, INTERNET: _internet()}
+        _put(folder / "hosts.json", json.dumps([asdict(host) for host in hosts.values()], indent=2))
+        addresses = {name: host.address for name, host in machines.items()}
+        _put(folder / "ssh_config", world.ssh_configuration(str(folder), addresses))
+        _put(folder / "inventory.yml", world.inventory(str(folder), {name: host.address for name, host in hosts.items()}))
+        facts = {
+            "lab": self.name,
+            "folder": str(folder),
+            **world.description(),
+            "hosts": {name: {**asdict(host), **asdict(host.address)} for name, host in hosts.items()},
+        }
+        _put(folder / "lab.json", json.dumps(facts, indent=2) + "\n")
+
+
+def labs() -> List[str]:
+    """The names of all labs in this cache, up or left over."""
+    folder = cache_folder() / "labs"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+
+
+def _internet() -> Host:
+    return Host(INTERNET, INTERNET, images.DEFAULT_RELEASE, 2)
+
+
+def _group(host: Host) -> str:
+    return f"hosts/{host.name}"
+
+
+def _parse(text: str) -> Host:
+    """A request `NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`, without a place yet."""
+    name, _equals, kind = text.partition("=")
+    _check_name("host", name)
+    if name == INTERNET:
+        raise LabError("every lab has its internet already: do not ask for it")
+    image, _colon, release = kind.rpartition(":")
+    return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, 0)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise LabError(f"{name!r} is no name for a {what}: use lower-case letters, digits and hyphens, a letter first")
+
+
+def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as handle:
+        handle.write(text)
+    os.chmod(draft, mode)
+    os.replace(draft, path)
