@@ -37,7 +37,7 @@ compat: ## unit tests and a playbook on the oldest and newest ansible-core
 	$(IN_ENV) pytest tests/compat $(ARGS)
 
 bench: ## the benchmarks
-	$(IN_ENV) pytest tests/bench $(ARGS)
+	$(IN_ENV) tests/bench/run.sh $(ARGS)
 
 lab-up: ## start the lab: disposable hosts and an internet of their own
 	$(IN_ENV) tests/lab/lab.py up $(ARGS)

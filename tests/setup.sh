@@ -44,7 +44,8 @@ install_packages() {
 # Prints "VENV-KEY TREE-KEY PATH" for the first Python that fits: 3.11 to 3.13, able to make virtual environments.
 find_python() {
     local candidate candidates=(python3 python3.13 python3.12 python3.11 /usr/bin/python3)
-    for candidate in "${PYTHON:-${candidates[@]}}"; do
+    [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+    for candidate in "${candidates[@]}"; do
         # A pyenv shim may exist and not run: what counts is what answers.
         "$candidate" - "$requirements" "$root" 2>/dev/null <<'PYTHON' && return
 import ensurepip, hashlib, os, sys, venv

@@ -12,6 +12,7 @@ A flow says nothing about how a firewall expresses it, and nothing about how Dat
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import re
 import typing as t
@@ -95,6 +96,8 @@ class Flow:
         return (self.direction, self.action, self.protocol, self.port)
 
 
+# The same few thousand networks are compared, sorted and written again and again in one run.
+@functools.lru_cache(maxsize=1 << 16)
 def parse_network(text: str) -> Network:
     """The network that *text*, a CIDR or a bare address, names; raises :class:`FlowError`."""
     try:

@@ -170,13 +170,9 @@ shadowed:
   type: list
   elements: str
   returned: success
-warnings:
-  description: What a person should know.
-  type: list
-  elements: str
-  returned: when there is something
 """
 
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -209,11 +205,15 @@ def main() -> None:
         argument_spec=ARGUMENT_SPEC, required_if=[("state", "present", ["flows"])], supports_check_mode=True
     )
     try:
+        if os.geteuid() != 0:
+            raise FirewallError("Only root can see and change the firewall; set 'become: true'.")
         backend, outcome = reconcile(module.params["backend"], _request(module.params), module.check_mode)
     except (FlowError, FirewallError) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)
+    if outcome.shadowed:
+        module.warn(f"Rules of others, which are judged first, overrule at least a part of {', '.join(outcome.shadowed)}.")
     module.exit_json(
         changed=outcome.changed,
         backend=backend,
@@ -221,7 +221,7 @@ def main() -> None:
         removed=list(outcome.removed),
         unchanged=list(outcome.unchanged),
         shadowed=list(outcome.shadowed),
-        diff={"before": _lines(outcome.before), "after": _lines(outcome.after)},
+        **({"diff": {"before": _lines(outcome.before), "after": _lines(outcome.after)}} if module._diff else {}),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import binascii
 import dataclasses
+import functools
 import ipaddress
 import re
 import typing as t
@@ -252,6 +253,7 @@ def _network(text: str, family: int) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))

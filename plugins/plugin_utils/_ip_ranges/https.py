@@ -170,20 +170,21 @@ def _own_faults(timeout: float) -> t.Iterator[None]:
     """Turn what httpx raises into :class:`DownloadError`."""
     try:
         yield
-    except httpx.ConnectTimeout:
-        raise _PassingError(f"there was no connection within {timeout:g} seconds{_proxy_note()}") from None
-    except httpx.TimeoutException:
-        raise _PassingError(f"there was no answer for {timeout:g} seconds{_proxy_note()}") from None
+    except httpx.ConnectTimeout as error:
+        raise _PassingError(f"there was no connection within {timeout:g} seconds{_proxy_note(error)}") from None
+    except httpx.TimeoutException as error:
+        raise _PassingError(f"there was no answer for {timeout:g} seconds{_proxy_note(error)}") from None
     except httpx.ProxyError as error:
         kind = DownloadError if str(error).startswith("4") else _PassingError
         raise kind(f"the proxy that the environment names refused it ({error})") from None
-    except httpx.HTTPError as error:
+    except httpx.RequestError as error:
         raise _of_connection(error) from None
     except (httpx.InvalidURL, UnicodeError):
         raise DownloadError("the URL, or one that it redirects to, is malformed") from None
 
 
-def _of_connection(error: httpx.HTTPError) -> DownloadError:
+def _of_connection(error: httpx.RequestError) -> DownloadError:
+    note = _proxy_note(error)
     causes = list(_chain(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -192,9 +193,9 @@ def _of_connection(error: httpx.HTTPError) -> DownloadError:
             return DownloadError(f"there was no TLS connection ({cause.reason})")
         if isinstance(cause, socket.gaierror):
             kind = _PassingError if cause.errno == socket.EAI_AGAIN else DownloadError
-            return kind(f"its name could not be resolved ({cause.strerror}){_proxy_note()}; check the site or the url")
+            return kind(f"its name could not be resolved ({cause.strerror}){note}; check the site or the url")
     reason = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), str(error))
-    return _PassingError(f"the connection failed ({reason.rstrip('.')}){_proxy_note()}")
+    return _PassingError(f"the connection failed ({reason.rstrip('.')}){note}")
 
 
 def _chain(error: BaseException | None) -> t.Iterator[BaseException]:
@@ -203,6 +204,8 @@ def _chain(error: BaseException | None) -> t.Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _proxy_note() -> str:
-    names = {"https", "all"} & set(urllib.request.getproxies())
-    return ", and the environment names a proxy" if names else ""
+def _proxy_note(error: httpx.RequestError) -> str:
+    """A hint, since the host that cannot be reached may be the proxy and not the one in the URL."""
+    proxies = urllib.request.getproxies()
+    is_direct = urllib.request.proxy_bypass_environment(error.request.url.host, proxies)
+    return ", and the environment names a proxy" if {"https", "all"} & set(proxies) and not is_direct else ""

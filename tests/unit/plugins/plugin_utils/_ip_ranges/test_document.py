@@ -50,7 +50,7 @@ def test_a_document_of_the_published_shape() -> None:
     document = parse(json.dumps(DOCUMENT).encode(), URL)
     assert document.url == URL
     assert document.version == 47
-    assert document.modified == datetime.datetime(2022, 1, 25, 20, tzinfo=datetime.timezone.utc)
+    assert document.modified == datetime.datetime(2022, 1, 25, 20, tzinfo=datetime.UTC)
     assert document.sections == {"agents": Section("agents", ("192.0.2.0/24",), ("2001:db8::/32",), {})}
 
 
@@ -125,7 +125,7 @@ def test_a_version_that_is_no_whole_number_is_refused(value: t.Any) -> None:
         "2022-01-25T20:00:00Z",
         "2022-13-25-20-00-00",
         "0000-01-01-00-00-00",
-        "２022-01-25-20-00-00",
+        "\uff12022-01-25-20-00-00",
     ],
 )
 def test_a_time_that_is_none_is_refused(value: t.Any) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document, Section
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import SelectionError, select
 
-MODIFIED = datetime.datetime(2026, 3, 4, tzinfo=datetime.timezone.utc)
+MODIFIED = datetime.datetime(2026, 3, 4, tzinfo=datetime.UTC)
 
 
 def document(*sections: Section) -> Document:

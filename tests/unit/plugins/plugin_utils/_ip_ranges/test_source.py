@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, make: t.Callable[[Path], obj
     assert fault(f"file://{path}") == f"file://{path} cannot be read: {said}."
 
 
-def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_permission(monkeypatch: pytest.MonkeyPatch) -> None:
     # Tests may run as root, to whom everything is permitted.
     def refuse(*_: object) -> t.NoReturn:
         raise PermissionError(13, "Permission denied")
