@@ -19,13 +19,11 @@ import yaml
 _HIDDEN = {"DD_SITE", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
 
 
-class Played:
-    """What came of a playbook: all that it printed, and the values that it was asked for."""
+class Played(t.NamedTuple):
+    """What came of a playbook: all that it printed, and the value of each variable that was asked for."""
 
-    def __init__(self, output: str, values: dict[str, t.Any]) -> None:
-        """Hold the text of standard output and standard error, and the value of each variable that was asked for."""
-        self.output = output
-        self.values = values
+    output: str
+    values: dict[str, t.Any]
 
 
 def play(

@@ -80,7 +80,7 @@ class Flow:
             networks=_checked_networks(name, raw.get("networks")),
             purpose=_one_line(name, raw.get("purpose")),
             section=None if raw.get("section") is None else str(raw["section"]),
-            destinations=tuple(str(fqdn) for fqdn in raw.get("destinations") or ()),
+            destinations=_checked_destinations(name, raw.get("destinations") or ()),
         )
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -137,10 +137,14 @@ def merge(flows: t.Iterable[Flow]) -> list[Flow]:
             merged[flow.id] = dataclasses.replace(
                 known,
                 networks=sort_networks(known.networks + flow.networks),
-                purpose="; ".join(dict.fromkeys(text for text in (known.purpose, flow.purpose) if text)),
+                purpose=_joined(known.purpose, flow.purpose),
                 destinations=tuple(dict.fromkeys(known.destinations + flow.destinations)),
             )
     return list(merged.values())
+
+
+def _joined(*purposes: str) -> str:
+    return "; ".join(dict.fromkeys(part for purpose in purposes for part in purpose.split("; ") if part))
 
 
 def _network_key(network: Network) -> tuple[int, int, int]:
@@ -182,6 +186,12 @@ def _checked_networks(name: str, value: t.Any) -> tuple[str, ...]:
         return sort_networks(str(network) for network in value)
     except FlowError as error:
         raise FlowError(f"Flow '{name}': {error}") from None
+
+
+def _checked_destinations(name: str, value: t.Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise FlowError(f"Flow '{name}' has destinations that are not a list; write a list of names.")
+    return tuple(str(fqdn) for fqdn in value)
 
 
 def _one_line(name: str, value: t.Any) -> str:

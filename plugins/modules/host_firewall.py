@@ -213,7 +213,9 @@ def main() -> None:
     for warning in outcome.warnings:
         module.warn(warning)
     if outcome.shadowed:
-        module.warn(f"Rules of others, which are judged first, overrule at least a part of {', '.join(outcome.shadowed)}.")
+        module.warn(
+            f"Rules of others, which are judged first, overrule at least a part of {', '.join(outcome.shadowed)}."
+        )
     module.exit_json(
         changed=outcome.changed,
         backend=backend,

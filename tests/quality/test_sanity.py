@@ -10,20 +10,17 @@ import ast
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.netwall.datadog.tests._pythons import VERSIONS, working_pythons
 from ansible_collections.netwall.datadog.tests._tool import CACHE, environment, run
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-
-VERSIONS = [f"3.{minor}" for minor in range(8, 15)]
-"""The Pythons of managed hosts and controllers that ansible-core's releases from 2.17 on support, and the next one."""
 
 # ansible-test fetches a script from a host of its own to put pip into the environments that it makes. A Python that can
 # make environments has a pip to put there: nothing needs to be fetched. The name holds the version that it asks for.
@@ -44,29 +41,6 @@ def home() -> Iterator[Path]:
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield home
-
-
-def working_pythons() -> dict[str, Path]:
-    """Find an interpreter for each of VERSIONS, on PATH or among pyenv's, that runs and can make environments.
-
-    pyenv puts a `python3.8` on PATH that does not run unless somebody chose that version.
-    """
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = {}
-    for version in VERSIONS:
-        on_path = [Path(folder, f"python{version}") for folder in os.environ["PATH"].split(os.pathsep)]
-        for candidate in (*on_path, *sorted(pyenv.glob(f"{version}.*/bin/python{version}"))):
-            if candidate.is_file() and (interpreter := _interpreter(candidate)):
-                found[version] = interpreter
-                break
-    return found
-
-
-def _interpreter(candidate: Path) -> Path | None:
-    """Say which program `candidate` really is: behind a shim or an environment stands another."""
-    probe = "import ensurepip, os, sys, venv; print(os.path.realpath(sys.executable))"
-    answer = subprocess.run([candidate, "-c", probe], check=False, capture_output=True, encoding="utf-8")
-    return None if answer.returncode else Path(answer.stdout.strip())
 
 
 def on_every_python(home: Path) -> tuple[str, list[str]]:

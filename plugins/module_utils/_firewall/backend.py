@@ -115,14 +115,19 @@ def compile_rules(rules: t.Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(sorted(compiled, key=_order))
 
 
-def flow_changes(before: t.Iterable[Rule], after: t.Iterable[Rule]) -> tuple[tuple[str, ...], ...]:
-    """The ids of flows that gain rules, that lose some, and that stay as they are, each sorted."""
+def flow_changes(
+    before: t.Iterable[Rule], after: t.Iterable[Rule], flows: t.Iterable[Flow] = ()
+) -> tuple[tuple[str, ...], ...]:
+    """The ids of flows that gain rules, that lose some, and that stay as they are, each sorted.
+
+    Of *flows* some may need no rule of ours, because a rule of somebody else says the same.
+    """
     old = {(flow, dataclasses.replace(rule, flows=())) for rule in before for flow in rule.flows}
     new = {(flow, dataclasses.replace(rule, flows=())) for rule in after for flow in rule.flows}
     added = {flow for flow, _rule in new - old}
     removed = {flow for flow, _rule in old - new}
-    unchanged = {flow for flow, _rule in new} - added - removed
-    return tuple(sorted(added)), tuple(sorted(removed)), tuple(sorted(unchanged))
+    unchanged = {flow for flow, _rule in new} | {flow.id for flow in flows}
+    return tuple(sorted(added)), tuple(sorted(removed)), tuple(sorted(unchanged - added - removed))
 
 
 def _order(rule: Rule) -> tuple[t.Any, ...]:

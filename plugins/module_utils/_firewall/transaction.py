@@ -126,13 +126,26 @@ def run(argv: list[str], stdin: str | None = None) -> str:
 @contextlib.contextmanager
 def one_run_at_a_time(timeout: float, path: str = "/run/netwall-datadog.lock") -> t.Iterator[None]:
     """Keep a second run on this host waiting, at most *timeout* seconds; raises :class:`FirewallError` after that."""
-    with open(path, "a", encoding="ascii") as lock:
+    with contextlib.ExitStack() as held:
+
+        def take() -> bool:
+            lock = held.enter_context(open(path, "a", encoding="ascii"))
+            # The file that we locked may be one that the run before us has just removed.
+            with contextlib.suppress(FileNotFoundError):
+                if lock_if_free(lock, fcntl.flock) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                    return True
+            held.close()
+            return False
+
         wait_for(
-            lambda: lock_if_free(lock, fcntl.flock),
+            take,
             timeout,
             f"Another run has been changing this firewall for {timeout:g} seconds; try again when it is done.",
         )
-        yield
+        try:
+            yield
+        finally:
+            os.unlink(path)
 
 
 def lock_if_free(file: t.TextIO, lock: t.Callable[[t.TextIO, int], object]) -> bool:

@@ -161,10 +161,12 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
     edits = {
         family: lines
         for family, live in host.live.items()
-        for lines in [live.edit(candidates, rules, request.precedence) if stays_on else []]
+        for lines in [
+            live.edit(candidates, rules, request.precedence, host.files[family].foreign_lines) if stays_on else []
+        ]
         if lines
     }
-    added, removed, unchanged = flow_changes(host.ours, rules)
+    added, removed, unchanged = flow_changes(host.ours, rules, request.flows)
     before = tuple(str(rule) for rule in compile_rules(host.ours))
     after = tuple(str(rule) for rule in rules)
     return Plan(
@@ -204,10 +206,10 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
     recorded = host.state.get("switched_on", {}).get("peer")
     peer = recorded or (request.session.address if switch_on and request.session else None)
     rules = compile_rules([*wanted, *rules_to_keep(request, host.standing, wanted, peer)])
-    if request.management_networks and not request.session:
+    if request.management and not request.session and (switch_on or request.management_networks):
         warnings.append(
-            "management_networks was left out: this play came in over no network connection, so there is no port to "
-            "keep open."
+            "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
+            "lets you in."
         )
     if 6 not in host.files and any(rule.family == 6 for rule in rules):
         warnings.append(
@@ -271,11 +273,13 @@ def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.
             before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
             transaction.step("Recording what stood before us", lambda: save_state(old_state))
             save_state({**old_state, "switched_on": before})
-        for family, text in plan.texts.items():
-            transaction.write(RULES_PATHS[family], text)
+        # The kernel first: cut off between the two, the host comes up with the old rules, and the next run, which
+        # knows its own rules in the kernel, goes on from here.
         for family, lines in plan.edits.items():
             transaction.step(f"Loading the IPv{family} rules", functools.partial(_unload, host, plan, request, family))
             restore(family, lines)
+        for family, text in plan.texts.items():
+            transaction.write(RULES_PATHS[family], text)
         if plan.switch_on:
             transaction.step("Switching ufw on", lambda: ufw_switch.switch_off(before, True))
             with released():
@@ -292,7 +296,8 @@ def _unload(host: Host, plan: Plan, request: Request, family: int) -> None:
     other = "ours" if request.precedence == "theirs" else "theirs"
     kept_place = all(request.precedence in file.in_place for file in host.files.values())
     known = dict.fromkeys((*host.ours, *plan.rules))
-    restore(family, Live.read(family).edit(known, host.ours, request.precedence if kept_place else other))
+    place = request.precedence if kept_place else other
+    restore(family, Live.read(family).edit(known, host.ours, place, host.files[family].foreign_lines))
 
 
 @contextlib.contextmanager

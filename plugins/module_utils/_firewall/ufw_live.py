@@ -11,12 +11,12 @@ Live rules carry no mark, so ours are known by what they say, looked for from th
 
 from __future__ import annotations
 
+import collections
 import difflib
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import run
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import CHAINS, iptables_line
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE
 
 DIRECTIONS = ("inbound", "outbound")
 
@@ -66,12 +66,18 @@ class Live:
             for chain in (CHAINS[self.family, direction] for direction in DIRECTIONS)
         )
 
-    def edit(self, ours: t.Iterable[Rule], wanted: t.Iterable[Rule], precedence: str) -> list[str]:
+    def edit(
+        self, ours: t.Iterable[Rule], wanted: t.Iterable[Rule], precedence: str, theirs: t.Iterable[str] = ()
+    ) -> list[str]:
         """The lines for one ``iptables-restore --noflush`` that put *wanted* in the place of *ours*; none: all is well.
 
         Only our rules are named in it, by their number, so that everybody else's keep their order and counters.
+        *wanted* rules may be live already, after a run that was cut off. *theirs* are the iptables lines that others
+        have in ufw's files: of live rules that say the same, as many are theirs.
         """
-        known, target = list(ours), list(wanted)
+        target = list(wanted)
+        known = list(dict.fromkeys([*ours, *target]))
+        foreign = collections.Counter(_key(line) for line in theirs)
         commands = [
             command
             for direction in DIRECTIONS
@@ -80,13 +86,16 @@ class Live:
                 [rule for rule in known if rule.direction == direction and rule.family == self.family],
                 [rule for rule in target if rule.direction == direction and rule.family == self.family],
                 precedence,
+                foreign,
             )
         ]
         return ["*filter", *commands, "COMMIT"] if commands else []
 
-    def _edit_chain(self, chain: str, ours: list[Rule], wanted: list[Rule], precedence: str) -> list[str]:
-        live = [_key(line) or line for line in self.chains.get(chain, [])]
-        mine = _find(live, [_rule_key(rule) for rule in ours], from_end=precedence == "theirs")
+    def _edit_chain(
+        self, chain: str, ours: list[Rule], wanted: list[Rule], precedence: str, foreign: t.Mapping[Key | None, int]
+    ) -> list[str]:
+        live = [_key(line) for line in self.chains.get(chain, [])]
+        mine = _find(live, [_rule_key(chain, rule) for rule in ours], foreign, from_end=precedence == "theirs")
         others = [index for index in range(len(live)) if index not in mine]
         # Ours stay where they stand if no rule of others comes between them and our end of the chain.
         if precedence == "ours":
@@ -97,7 +106,9 @@ class Live:
         start -= sum(index < start for index in gone)
         lines = [iptables_line(rule).replace(f"-A {chain} ", "", 1) for rule in wanted]
         kept = [live[index] for index in range(len(live)) if index in mine and index not in gone]
-        steps = difflib.SequenceMatcher(None, kept, [_rule_key(rule) for rule in wanted], autojunk=False).get_opcodes()
+        steps = difflib.SequenceMatcher(
+            None, kept, [_rule_key(chain, rule) for rule in wanted], autojunk=False
+        ).get_opcodes()
         length = len(live) - len(gone)
         deletes = [index + 1 for index in gone]
         inserts: list[str] = []
@@ -126,42 +137,38 @@ def _before(chain: str) -> str:
     return chain.replace("-user-", "-before-")
 
 
-def _find(live: list[t.Any], ours: list[Key], from_end: bool) -> set[int]:
+def _find(live: list[Key | None], ours: list[Key], foreign: t.Mapping[Key | None, int], from_end: bool) -> set[int]:
     """The places in *live* of the rules *ours*; of several that say the same, those nearest to our end."""
-    wanted: dict[Key, int] = {}
-    for key in ours:
-        wanted[key] = wanted.get(key, 0) + 1
+    standing = collections.Counter(live)
+    left = {key: min(count, standing[key] - foreign.get(key, 0)) for key, count in collections.Counter(ours).items()}
     found = set()
     for index in sorted(range(len(live)), reverse=from_end):
-        if isinstance(live[index], tuple) and wanted.get(live[index], 0):
-            wanted[live[index]] -= 1
+        key = live[index]
+        if key and left.get(key, 0) > 0:
+            left[key] -= 1
             found.add(index)
     return found
 
 
 def _key(line: str) -> Key | None:
-    """What *line* says, if it is of a form that our rules have."""
-    fields = line.split()[2:]
+    """What the iptables *line* says, its chain included, if it is of a form that our rules have."""
+    _append, chain, *fields = line.split()
     found = dict.fromkeys(_OPTIONS.values(), "")
     index = 0
     while index + 1 < len(fields):
         option, value = fields[index], fields[index + 1]
-        if option in _OPTIONS:
+        if option in ("-s", "-d"):
+            # The kernel's form: ufw leaves out the length of a single address.
+            found[_OPTIONS[option]] = value if "/" in value else f"{value}/{128 if ':' in value else 32}"
+        elif option in _OPTIONS:
             found[_OPTIONS[option]] = value
         elif option != "-m" or value != found["protocol"]:
             return None
         index += 2
-    return tuple(found.values()) if index == len(fields) else None
+    return (chain, *found.values()) if index == len(fields) else None
 
 
-def _rule_key(rule: Rule) -> Key:
-    inbound = rule.direction == "inbound"
-    network = "" if rule.network in ANYWHERE else rule.network
-    return (
-        network if inbound else "",
-        "" if inbound else network,
-        rule.protocol,
-        str(rule.source_port or ""),
-        str(rule.port or ""),
-        {"allow": "ACCEPT", "deny": "DROP"}[rule.action],
-    )
+def _rule_key(chain: str, rule: Rule) -> Key:
+    key = _key(iptables_line(rule).replace(CHAINS[rule.family, rule.direction], chain, 1))
+    assert key is not None
+    return key

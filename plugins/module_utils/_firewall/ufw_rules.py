@@ -72,6 +72,11 @@ class RulesFile:
     theirs: tuple[Tuple, ...]
     in_place: frozenset[str]
 
+    @property
+    def foreign_lines(self) -> list[str]:
+        """The iptables lines of everybody else's rules."""
+        return [line for line in self.foreign.splitlines() if line.startswith("-A ")]
+
     def with_rules(self, rules: t.Iterable[Rule], precedence: str) -> str:
         """The file's text with *rules* in the place of ours, judged first (``ours``) or last (``theirs``)."""
         text = "".join(f"\n{_tuple_line(rule)}\n{iptables_line(rule)}\n" for rule in rules)

@@ -29,6 +29,8 @@ def remember(defaults: t.Mapping[str, str], rules_paths: t.Mapping[int, str], re
 
     Raises :class:`FirewallError` where ufw would wipe rules of others.
     """
+    if _unit("is-active", "firewalld.service") == "active":
+        raise FirewallError("firewalld is running, and two firewalls on one host undo each other; stop one for good")
     tables = _tables()
     no_ipv6 = defaults.get("IPV6", "no").lower() != "yes"
     for family, live in tables.items():
@@ -119,13 +121,16 @@ def _has(live: Live, line: str) -> bool:
 
 
 def _unit_state() -> str:
-    """``enabled``, ``disabled`` or another word of systemd's; empty without systemd."""
+    return _unit("is-enabled", "ufw.service")
+
+
+def _unit(question: str, unit: str) -> str:
+    """What systemd answers, such as ``enabled``; ``disabled`` for any answer of no, empty without systemd."""
     if not os.path.isdir("/run/systemd/system"):
         return ""
     try:
-        return run(["systemctl", "is-enabled", "ufw.service"]).strip()
+        return run(["systemctl", question, unit]).strip()
     except FirewallError:
-        # It ends with 1 for "disabled" and says so on its standard output.
         return "disabled"
 
 

@@ -207,5 +207,5 @@ def _chain(error: BaseException | None) -> t.Iterator[BaseException]:
 def _proxy_note(error: httpx.RequestError) -> str:
     """A hint, since the host that cannot be reached may be the proxy and not the one in the URL."""
     proxies = urllib.request.getproxies()
-    is_direct = urllib.request.proxy_bypass_environment(error.request.url.host, proxies)
+    is_direct = urllib.request.proxy_bypass(error.request.url.host)
     return ", and the environment names a proxy" if {"https", "all"} & set(proxies) and not is_direct else ""

@@ -43,7 +43,7 @@ def check_url(url: str) -> None:
     except ValueError:
         raise SourceError(f"The url {shown(url)} is malformed; write https://HOST/PATH or file:///PATH.") from None
     is_https = parts.scheme == "https" and has_host and not re.search(r"\s", url)
-    is_file = url.lower().startswith("file:///") and not parts.query and not parts.fragment
+    is_file = url.lower().startswith("file:///") and not (parts.query or parts.fragment or "%00" in url)
     if not url.isprintable() or not (is_https or is_file):
         why = " (over http anybody on the way could change it)" if parts.scheme == "http" else ""
         raise SourceError(f"The url {shown(url)} is not accepted{why}; write https://HOST/PATH or file:///PATH.")
@@ -90,8 +90,8 @@ def _read(url: str) -> bytes:
             raise SourceError(f"{shown(url)} cannot be read: it is not a regular file.")
         with open(path, "rb") as file:
             data = file.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise SourceError(f"{shown(url)} cannot be read: {getattr(error, 'strerror', error)}.") from None
+    except OSError as error:
+        raise SourceError(f"{shown(url)} cannot be read: {error.strerror}.") from None
     if len(data) > _LARGEST:
         raise SourceError(f"{shown(url)} cannot be read: it has more than {_LARGEST >> 20} MiB.")
     return data

@@ -66,7 +66,8 @@ _secrets = st.text(string.ascii_letters + string.digits + "/?#@:[]%\\ .-", max_s
 
 
 @given(
-    _secrets, st.sampled_from(["http://u:{}@192.0.2.1:3128", "http://{}@proxy:1", "http://u:{}", "{}@proxy", "x:{}"])
+    _secrets,
+    st.sampled_from(["http://u:{}@192.0.2.1:3128", "http://{}@proxy:1", "socks5://u:{}@[2001:db8::1", "{}@proxy"]),
 )
 def test_a_password_is_in_no_proxy_and_no_error(secret: str, form: str) -> None:
     """Whatever is in it: at worst the URL is refused, in words that do not repeat it."""

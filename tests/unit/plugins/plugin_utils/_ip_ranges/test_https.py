@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import sys
+import time
 import typing as t
 import zlib
 from pathlib import Path
@@ -50,7 +51,7 @@ def _no_proxy_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, which nobody waits for."""
     taken: list[float] = []
-    monkeypatch.setattr(https.time, "sleep", taken.append)
+    monkeypatch.setattr(time, "sleep", taken.append)
     return taken
 
 
@@ -265,8 +266,9 @@ def test_the_ca_stands_in_place_of_the_systems(
 
 
 def test_a_python_without_the_systems_certificates_takes_those_of_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = ssl.get_default_verify_paths()._replace(cafile=None, capath=None)
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
+    absent: t.Any = None
+    paths = ssl.get_default_verify_paths()._replace(cafile=absent, capath=absent)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     assert https._trust(None).get_ca_certs()
 
 
