@@ -45,10 +45,9 @@ options:
     elements: str
   logs_transport:
     description:
-      - How the Agent sends logs.
+      - How the Agent sends logs, V(http) or V(tcp).
       - When not set, as an Agent of this version does by itself (V(http) from 6.19.0 and 7.19.0 on, V(tcp) before).
     type: str
-    choices: [http, tcp]
   proxy:
     description:
       - The URL of the proxy in the Agent's settings, with the scheme V(http), V(https) or V(socks5). It is not used to

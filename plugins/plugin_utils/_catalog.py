@@ -55,7 +55,7 @@ class Site:
     @classmethod
     def unknown(cls, site: str) -> Site:
         """A site that is not in the table; its RUM intake is by the pattern of those that are."""
-        labels, _, top = site.rpartition(".")
+        labels, _dot, top = site.rpartition(".")
         return cls(site, site, f"browser-intake-{labels.replace('.', '-')}.{top}")
 
 

@@ -68,7 +68,7 @@ def sources(request: Request, local: t.Iterable[Flow], warnings: list[str]) -> l
                     f"The option inbound_from.{source.name} is {port}, which is a port of the Agent's own."
                 )
             found.append((source, port))
-    if request.locations and not any(source.has_locations for source, _ in found):
+    if request.locations and not any(source.has_locations for source, _port in found):
         warnings.append("The option locations changes nothing: inbound_from has no source that is split by location.")
     return found
 

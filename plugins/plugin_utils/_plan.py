@@ -78,7 +78,7 @@ class Plan:
             if name == site.site:
                 return site
             if name.upper() == site.name:
-                raise PolicyError(f"The site {name!r} is what Datadog calls {site.site}; write that.")
+                raise PolicyError(f"The site {name!r} is Datadog's own name for {site.site}; write that.")
         try:
             url_of_site(name)
         except SourceError as error:
@@ -91,9 +91,9 @@ class Plan:
 
     def _transports(self) -> list[str]:
         """The transports of logs to try, in order: what the user chose, or what the Agent prefers and the others."""
-        known = [name for name, _ in catalog.LOGS_TRANSPORTS]
+        known = list(dict(catalog.LOGS_TRANSPORTS))
         chosen = self.request.logs_transport
-        if chosen is None:
+        if not chosen:
             preferred = next(name for name, agents in catalog.LOGS_TRANSPORTS if self.agent in agents)
             return [preferred, *(name for name in known if name != preferred)]
         return [name_of("logs_transport", chosen, known)]

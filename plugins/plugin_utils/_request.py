@@ -108,8 +108,9 @@ def networks_of(option: str, value: t.Any) -> tuple[str, ...]:
 
 def port_of(option: str, value: t.Any, off: tuple[int, ...] = ()) -> int:
     """The port that *value* names, or one of the numbers that mean *off*; raises :class:`PolicyError`."""
+    port: int | None
     try:
-        port = None if isinstance(value, bool) else int(str(value))
+        port = int(str(value))
     except ValueError:
         port = None
     if port is None or not (1 <= port <= 65535 or port in off):

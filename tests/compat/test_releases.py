@@ -31,7 +31,7 @@ TEST_PACKAGES = {"cryptography", "hypothesis", "pytest", "trustme"}
 
 
 def packages(release: Release) -> list[str]:
-    """List what to install for `release`: what the tests need as locked, what the plugins need as far as it can be had."""
+    """List what to install for `release`: what the tests need as locked, what the plugins need as that file asks."""
     locked = re.findall(r"^([\w.-]+)(==\S+)", (ROOT / "requirements-dev.txt").read_text(encoding="utf-8"), re.MULTILINE)
     needed = re.findall(r"^([\w.-]+>=\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     return [

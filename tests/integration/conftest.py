@@ -6,23 +6,32 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
+import typing as t
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.netwall.datadog.tests._tool import ROOT
+from ansible_collections.netwall.datadog.tests._tool import CACHE, ROOT, run
 
+LAB = str(ROOT / "tests/lab/lab.py")
 CANNOT_RUN = 3
 """What `lab.py check` exits with where the lab cannot run; it then says in one line what is missing."""
 
 
 @pytest.fixture(scope="session")
-def lab() -> str:
-    """The program that starts a command inside the lab (`lab exec -- COMMAND`), where one can be had."""
-    program = str(ROOT / "tests/lab/lab.py")
-    check = subprocess.run([program, "check"], check=False, capture_output=True, encoding="utf-8")
+def lab() -> t.Iterator[str]:
+    """The name of a lab of this checkout's tests, taken down afterwards; skips where no lab can be had."""
+    check = subprocess.run([LAB, "check"], check=False, capture_output=True, encoding="utf-8")
     if check.returncode == CANNOT_RUN:
         pytest.skip((check.stdout or check.stderr).strip())
     if check.returncode:
         pytest.fail(f"lab.py check: exit code {check.returncode}\n{check.stdout}{check.stderr}", pytrace=False)
-    return program
+    # Two runs of one checkout's tests take turns; those of another have a lab of their own.
+    name = Path(os.environ["NETWALL_TREE"]).name.replace("tree", "test")
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield name
+        run(LAB, "down", "--lab", name, cwd=ROOT)

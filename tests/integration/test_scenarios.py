@@ -21,12 +21,12 @@ if t.TYPE_CHECKING:
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
 LONGEST_RUN = 30 * 60
 """Seconds after which a scenario is stuck."""
-SHOWN_LINES = 80
+SHOWN_LINES = 150
 """How much of a failed run is shown; the log holds all of it."""
 
 
 def run_logged(command: list[str], log: Path, cwd: Path, env: dict[str, str]) -> int:
-    """Run `command`, write what it says to `log` and return its exit code; a run that is stuck is stopped, children too."""
+    """Run `command`, write what it says to `log`, return its exit code; stop a run that is stuck, children too."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -43,10 +43,13 @@ def run_logged(command: list[str], log: Path, cwd: Path, env: dict[str, str]) ->
 @pytest.mark.lab
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(scenario: str, lab: str, installed: Path) -> None:
-    log = CACHE / "logs" / f"molecule-{scenario}.log"
-    log.parent.mkdir(exist_ok=True)
-    command = [lab, "exec", "--", "molecule", "test", "-s", scenario]
-    code = run_logged(command, log, cwd=ROOT / "extensions", env=environment(installed))
+    folder = CACHE / lab
+    folder.mkdir(exist_ok=True)
+    log = folder / f"molecule-{scenario}.log"
+    command = [str(ROOT / "tests/lab/lab.py"), "exec", "--lab", lab, "--", "molecule", "test", "-s", scenario]
+    # Molecule keeps a run's state under ANSIBLE_HOME, where a run by hand would be in the way.
+    env = environment(installed, NETWALL_LAB=lab, ANSIBLE_HOME=str(folder / "ansible"))
+    code = run_logged(command, log, cwd=ROOT / "extensions", env=env)
     if code:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
         pytest.fail(f"{' '.join(command)}: exit code {code}\n{end}\nThe whole log: {log}", pytrace=False)

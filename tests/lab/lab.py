@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the netwall.datadog authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disposable Debian hosts and an "internet" for them, on one machine: the command line (see README.md beside this file)."""
+"""Disposable Debian hosts and an "internet" for them: the command line (see README.md beside this file)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-from typing import List, Sequence
+from collections.abc import Sequence
 
-from netlab import images
+from netlab import images, machine
 from netlab.hosts import INTERNET, Lab, labs
 from netlab.shell import LabError, cache_folder, say
 
@@ -24,10 +24,7 @@ _OUTSIDE = "NETWALL_LAB_OUTSIDE"
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit status (3: this machine cannot run the lab)."""
-    # What follows "--" belongs to the command, whatever it looks like.
-    cut = list(argv).index("--") if "--" in argv else len(argv)
-    options = _parser().parse_args(argv[:cut])
-    options.command = [*getattr(options, "command", []), *argv[cut + 1 :]]
+    options = _parser().parse_args(argv)
     try:
         return _COMMANDS[options.what](options)
     except LabError as error:
@@ -63,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         ("exec", "run a command of this machine as the controller, in the lab's network: exec -- COMMAND"),
         ("neighbour", "run a command of this machine as another machine on the hosts' LAN: neighbour -- COMMAND"),
     ):
-        add(name, explanation)
+        add(name, explanation).add_argument("command", nargs=argparse.REMAINDER)
     command = add("stop", "shut a host down; its disk is kept")
     command.add_argument("host")
     command.add_argument("--hard", action="store_true", help="cut the power instead")
@@ -73,11 +70,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(_options: argparse.Namespace) -> int:
-    reason, missing = images.why_not(), images.missing_packages()
+    reason, missing = machine.why_not(), machine.missing_packages()
     if reason:
         print(f"The lab cannot run here: {reason}.")
         return CANNOT_RUN
-    print("The lab can run here." if not missing else f"The lab can run here once 'lab.py prepare' has installed: {', '.join(missing)}.")
+    later = f", once 'lab.py prepare' has installed {' '.join(missing)}" if missing else ""
+    print(f"The lab can run here{later}.")
     return 0
 
 
@@ -86,6 +84,8 @@ def _prepare(options: argparse.Namespace) -> int:
     _step_outside()
     hosts = [(images.DEFAULT_IMAGE, release) for release in options.release or [images.DEFAULT_RELEASE]]
     images.prepare([(INTERNET, images.DEFAULT_RELEASE), *hosts])
+    if not any(lab.space.anchor() for lab in map(Lab, labs())):
+        images.prune()
     return 0
 
 
@@ -104,6 +104,8 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(_options: argparse.Namespace) -> int:
+    if not labs():
+        print("No lab is up.")
     for name in labs():
         lab = Lab(name)
         if lab.space.anchor() is None:
@@ -118,22 +120,22 @@ def _status(_options: argparse.Namespace) -> int:
 
 def _ssh(options: argparse.Namespace) -> int:
     lab = Lab(options.lab)
-    return _call(lab.ssh(lab.host(options.host).name, *options.command))
+    return _call(lab.ssh(lab.host(options.host).name, *_given(options)))
 
 
 def _console(options: argparse.Namespace) -> int:
-    return _call(Lab(options.lab).console(options.host, options.command or ["bash", "-l"]))
+    return _call(Lab(options.lab).console(options.host, _given(options) or ["bash", "-l"]))
 
 
 def _exec(options: argparse.Namespace) -> int:
     _insist()
     lab = Lab(options.lab)
     lab.up([])
-    return _call(lab.at("controller", _given(options)))
+    return _call(lab.at("controller", _needed(options)))
 
 
 def _neighbour(options: argparse.Namespace) -> int:
-    return _call(Lab(options.lab).at("neighbour", _given(options)))
+    return _call(Lab(options.lab).at("neighbour", _needed(options)))
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -161,14 +163,20 @@ _COMMANDS = {
 }
 
 
-def _given(options: argparse.Namespace) -> List[str]:
-    if not options.command:
+def _given(options: argparse.Namespace) -> list[str]:
+    """The command to run there: all that follows, a first "--" aside."""
+    command = list(options.command)
+    return command[1:] if command[:1] == ["--"] else command
+
+
+def _needed(options: argparse.Namespace) -> list[str]:
+    if not _given(options):
         raise LabError(f"say which command to run: lab.py {options.what} -- COMMAND")
-    return list(options.command)
+    return _given(options)
 
 
 def _insist() -> None:
-    reason = images.why_not()
+    reason = machine.why_not()
     if reason:
         say(reason)
         sys.exit(CANNOT_RUN)
@@ -186,7 +194,7 @@ def _call(command: Sequence[str]) -> int:
 
 
 def _step_outside() -> None:
-    """Inside `exec` there is no way to the package mirrors: go on in the namespaces of the process that waits outside."""
+    """Inside `exec` there is no way to the package mirrors: go on where the process is that waits outside."""
     outside = os.environ.pop(_OUTSIDE, "")
     if outside and os.path.exists(f"/proc/{outside}/ns/net"):
         os.environ["NETWALL_CACHE"] = str(cache_folder())

@@ -5,8 +5,8 @@
 
     systemd-run --unit=listeners --property=Type=notify /usr/bin/python3 /path/listeners.py --udp 8125 --tcp 8126
 
-listens on all addresses of both families (or on each --address given). Over UDP it sends back what comes, over TCP it says
-one line and hangs up. Under Type=notify the command above returns when all ports are open.
+listens on all addresses of both families (or on each --address given). Over UDP it sends back what comes, over TCP
+it says one line and hangs up. Under Type=notify the command above returns when all ports are open.
 """
 
 from __future__ import annotations
@@ -59,16 +59,18 @@ def main() -> None:
     parser.add_argument("--udp", type=int, action="append", default=[], metavar="PORT")
     parser.add_argument("--address", action="append", metavar="ADDRESS")
     options = parser.parse_args()
+    listeners = {}
     with selectors.DefaultSelector() as ready:
         for kind, ports in ((socket.SOCK_STREAM, options.tcp), (socket.SOCK_DGRAM, options.udp)):
             for port in ports:
                 for address in options.address or ANY:
-                    ready.register(listen(address, port, kind), selectors.EVENT_READ)
+                    listener = listen(address, port, kind)
+                    listeners[ready.register(listener, selectors.EVENT_READ).fd] = listener
         notify_ready()
         while True:
             for key, _events in ready.select():
                 try:
-                    answer(key.fileobj)
+                    answer(listeners[key.fd])
                 except OSError:
                     # A peer that is gone is no reason to stop answering the others.
                     continue

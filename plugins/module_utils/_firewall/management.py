@@ -20,6 +20,9 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict 
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE
 
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
@@ -29,7 +32,9 @@ class Standing:
     defaults: t.Mapping[str, str]
 
     def lets(self, packet: Packet, ours: t.Sequence[OperatorRule] = (), ours_first: bool = False) -> bool:
-        """Whether *packet* passes when *ours* are judged before or after theirs."""
+        """Whether *packet* passes when *ours* are judged before or after theirs; on ``lo`` all do."""
+        if packet.interface == "lo":
+            return True
         decided = self.decider(packet, ours, ours_first)
         return (decided.verdict if decided else self.defaults[packet.direction]) != "deny"
 
@@ -53,16 +58,17 @@ def rules_to_keep(request: Request, standing: Standing, rules: t.Sequence[Rule],
     denials = [
         as_operator_rule(rule)
         for rule in rules
-        if (rule.direction, rule.action, rule.port) == ("inbound", "deny", port)
+        if (rule.direction, rule.action, rule.protocol, rule.port) == ("inbound", "deny", "tcp", port)
     ]
     kept: list[Rule] = []
     concerns_us = peer is not None or denials
-    if request.management_networks or (concerns_us and not standing.lets(_arrival(request), denials)):
+    ours_first = request.precedence == "ours"
+    if request.management_networks or (concerns_us and not standing.lets(_arrival(session), denials, ours_first)):
         kept += [
             Rule("inbound", "allow", "tcp", network, port, flows=(f"management-tcp-{port}-in",))
             for network in request.management_networks or ANYWHERE
         ]
-    if peer and not standing.lets(_reply(request, peer)):
+    if peer and not standing.lets(_reply(session, peer)):
         # To connection tracking, which starts with the firewall, the session's next reply is a new connection.
         network = f"{peer}/{128 if ':' in peer else 32}"
         kept.append(
@@ -71,18 +77,34 @@ def rules_to_keep(request: Request, standing: Standing, rules: t.Sequence[Rule],
     return kept
 
 
-def refuse_lockout(request: Request, standing: Standing, rules: t.Sequence[Rule]) -> None:
-    """Raise :class:`FirewallError` if the management connection would not pass a firewall with *rules*."""
+def refuse_lockout(
+    request: Request, standing: Standing, rules: t.Sequence[Rule], before: t.Sequence[Rule] | None = None
+) -> None:
+    """Raise :class:`FirewallError` if the management connection would not pass a firewall with *rules*.
+
+    *before* are our rules in a firewall that is on, None where it is off. A connection that gets past neither got in
+    by a way that can't be seen from here, and is no worse off than before.
+    """
     session = request.session
     if not request.management or not session:
         return
+    arrival, reply = _arrival(session), _reply(session, session.address)
+    if before is None:
+        packets = [
+            (arrival, "Switching the firewall on would refuse"),
+            (reply, "Switching the firewall on would refuse replies of"),
+        ]
+    else:
+        known = [as_operator_rule(rule) for rule in before]
+        passes = any(standing.lets(arrival, known, ours_first) for ours_first in (False, True))
+        packets = [(arrival, "This change would refuse")] if passes else []
     ours = [as_operator_rule(rule) for rule in rules]
-    for packet, what in ((_arrival(request), "refuse"), (_reply(request, session.address), "refuse replies of")):
+    for packet, what in packets:
         if not standing.lets(packet, ours, request.precedence == "ours"):
             culprit = standing.decider(packet, ours, request.precedence == "ours")
             reason = f"the rule '{culprit.text}'" if culprit else "the firewall's default"
             raise FirewallError(
-                f"Switching the firewall on would {what} the connection that this play came in on "
+                f"{what} the connection that this play came in on "
                 f"({session.address} to port {session.local_port}) because of {reason}; change that, widen "
                 "'management_networks' if you set it, or set 'management: false' if you have another way in."
             )
@@ -102,15 +124,11 @@ def as_operator_rule(rule: Rule) -> OperatorRule:
     )
 
 
-def _arrival(request: Request) -> Packet:
-    session = request.session
-    assert session
+def _arrival(session: Session) -> Packet:
     return Packet(
         "inbound", "tcp", session.address, session.local_address, session.local_port, session.port, session.interface
     )
 
 
-def _reply(request: Request, peer: str) -> Packet:
-    session = request.session
-    assert session
+def _reply(session: Session, peer: str) -> Packet:
     return Packet("outbound", "tcp", peer, session.local_address, session.port, session.local_port, session.interface)

@@ -39,7 +39,9 @@ class Session:
     @property
     def interface(self) -> str:
         """The name of the interface that has our address, empty where that can't be told."""
-        return _interface_of(self.local_address)
+        name = _interface_of(self.local_address)
+        # A service's address may live on lo; its packets come in by any interface.
+        return "" if name == "lo" and not ipaddress.ip_address(self.local_address).is_loopback else name
 
 
 def find_session(proc: str = "/proc", pid: int | None = None) -> Session | None:

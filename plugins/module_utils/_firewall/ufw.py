@@ -48,7 +48,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import (
     RulesFile,
     Tuple,
-    match_of,
+    as_tuple,
     operator_rules,
     parse,
 )
@@ -147,8 +147,9 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
     switch_off = absent and "switched_on" in host.state
     warnings: list[str] = []
     rules = () if absent else _wanted(host, request, switch_on, warnings)
-    if switch_on:
-        refuse_lockout(request, host.standing, rules)
+    stays_on = host.enabled and not switch_off
+    if switch_on or stays_on:
+        refuse_lockout(request, host.standing, rules, None if switch_on else host.ours)
     texts = {}
     for family, file in host.files.items():
         mine = tuple(rule for rule in rules if rule.family == family)
@@ -156,7 +157,6 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
             texts[family] = file.with_rules(mine, request.precedence)
         if switch_off:
             texts[family] = _as_before(host, file)
-    stays_on = host.enabled and not switch_off
     candidates = tuple(dict.fromkeys((*host.ours, *known)))
     edits = {
         family: lines
@@ -221,7 +221,7 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
         return rules
     # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
     taken = {(file.family, found.match) for file in host.files.values() for found in file.theirs}
-    return tuple(rule for rule in rules if (rule.family, match_of(rule)) not in taken)
+    return tuple(rule for rule in rules if (rule.family, as_tuple(rule).match) not in taken)
 
 
 def _shadowed(host: Host, request: Request) -> tuple[str, ...]:
@@ -264,14 +264,22 @@ def _settings(path: str) -> dict[str, str]:
 def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.ContextManager[None]]) -> None:
     old_state = dict(host.state)
     before = old_state.get("switched_on", {})
+
+    def switch_on() -> None:
+        with released():
+            ufw_switch.switch_on()
+
+    def switch_off(running: bool) -> None:
+        with released():
+            ufw_switch.switch_off(before, running)
+
     with Transaction() as transaction:
         if plan.switch_off:
-            transaction.step("Switching ufw off")
-            with released():
-                ufw_switch.switch_off(before, host.enabled)
+            transaction.step("Switching ufw off", switch_on if host.enabled else None)
+            switch_off(host.enabled)
         if plan.switch_on:
-            before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
             transaction.step("Recording what stood before us", lambda: save_state(old_state))
+            before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
             save_state({**old_state, "switched_on": before})
         # The kernel first: cut off between the two, the host comes up with the old rules, and the next run, which
         # knows its own rules in the kernel, goes on from here.
@@ -281,13 +289,12 @@ def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.
         for family, text in plan.texts.items():
             transaction.write(RULES_PATHS[family], text)
         if plan.switch_on:
-            transaction.step("Switching ufw on", lambda: ufw_switch.switch_off(before, True))
-            with released():
-                ufw_switch.switch_on()
+            transaction.step("Switching ufw on", functools.partial(switch_off, True))
+            switch_on()
             for family in host.files:
                 _refuse_unloaded(Live.read(family))
         if request.state == "absent":
-            transaction.step("Removing our records")
+            transaction.step("Removing our records", lambda: save_state(old_state))
             save_state({})
 
 

@@ -169,6 +169,4 @@ def _key(line: str) -> Key | None:
 
 
 def _rule_key(chain: str, rule: Rule) -> Key:
-    key = _key(iptables_line(rule).replace(CHAINS[rule.family, rule.direction], chain, 1))
-    assert key is not None
-    return key
+    return _key(iptables_line(rule).replace(CHAINS[rule.family, rule.direction], chain, 1)) or ()

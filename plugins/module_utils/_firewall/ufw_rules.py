@@ -21,7 +21,7 @@ import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Rule
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import ANY_PORT, OperatorRule, Ranges
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, FlowError, parse_network
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, PROTOCOLS, FlowError, parse_network
 
 _TUPLE = "### tuple ###"
 _RULES = "### RULES ###"
@@ -46,7 +46,7 @@ class Tuple:
     apps: tuple[str, str]
     way: str
     comment: str
-    line: str
+    line: str = ""
 
     @property
     def match(self) -> tuple[t.Any, ...]:
@@ -79,7 +79,7 @@ class RulesFile:
 
     def with_rules(self, rules: t.Iterable[Rule], precedence: str) -> str:
         """The file's text with *rules* in the place of ours, judged first (``ours``) or last (``theirs``)."""
-        text = "".join(f"\n{_tuple_line(rule)}\n{iptables_line(rule)}\n" for rule in rules)
+        text = "".join(f"\n{as_tuple(rule).line}\n{iptables_line(rule)}\n" for rule in rules)
         region = text + self.foreign if precedence == "ours" else self.foreign + text
         return self.head + region + self.tail
 
@@ -125,11 +125,25 @@ def parse(text: str, family: int, path: str) -> RulesFile:
     )
 
 
-def match_of(rule: Rule) -> tuple[t.Any, ...]:
-    """What ufw would compare of *rule*: see :attr:`Tuple.match`."""
-    parsed = _parse_tuple(_tuple_line(rule))
-    assert parsed is not None
-    return parsed.match
+def as_tuple(rule: Rule) -> Tuple:
+    """*rule* in ufw's own form."""
+    anywhere = ANYWHERE[rule.family == 6]
+    network = _ufw_address(rule.network)
+    inbound = rule.direction == "inbound"
+    comment = f"netwall.datadog: {', '.join(rule.flows)}"
+    found = Tuple(
+        action=rule.action,
+        protocol=rule.protocol,
+        dport=str(rule.port or "any"),
+        dst=anywhere if inbound else network,
+        sport=str(rule.source_port or "any"),
+        src=network if inbound else anywhere,
+        apps=("-", "-"),
+        way="in" if inbound else "out",
+        comment=comment,
+    )
+    fields = (found.action, found.protocol, found.dport, found.dst, found.sport, found.src, found.way)
+    return dataclasses.replace(found, line=f"{_TUPLE} {' '.join(fields)} comment={comment.encode().hex()}")
 
 
 def iptables_line(rule: Rule) -> str:
@@ -207,7 +221,11 @@ def _our_rule(found: Tuple, family: int) -> Rule | None:
     mark = _MARK.match(found.comment)
     if not mark or found.action not in _TARGETS or found.way not in ("in", "out") or found.apps != ("-", "-"):
         return None
+    if found.protocol not in PROTOCOLS or (found.dport == "any") == (found.sport == "any"):
+        return None
     inbound = found.way == "in"
+    if (found.dst if inbound else found.src) not in (ANYWHERE[family == 6], "any"):
+        return None
     try:
         return Rule(
             direction="inbound" if inbound else "outbound",
@@ -220,23 +238,6 @@ def _our_rule(found: Tuple, family: int) -> Rule | None:
         )
     except (ValueError, FlowError):
         return None
-
-
-def _tuple_line(rule: Rule) -> str:
-    anywhere = ANYWHERE[rule.family == 6]
-    network = _ufw_address(rule.network)
-    inbound = rule.direction == "inbound"
-    comment = binascii.hexlify(f"netwall.datadog: {', '.join(rule.flows)}".encode()).decode()
-    fields = [
-        rule.action,
-        rule.protocol,
-        str(rule.port or "any"),
-        anywhere if inbound else network,
-        str(rule.source_port or "any"),
-        network if inbound else anywhere,
-        "in" if inbound else "out",
-    ]
-    return f"{_TUPLE} {' '.join(fields)} comment={comment}"
 
 
 def _decoded(comment: str) -> str:
@@ -260,6 +261,8 @@ def _network(text: str, family: int) -> str:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _address(text: str) -> str:
+    if text in ANYWHERE:
+        return "any"
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:

@@ -69,7 +69,8 @@ def decide(rules: t.Iterable[OperatorRule], packet: Packet) -> OperatorRule | No
             and _covers(rule.local, packet.local)
         ):
             continue
-        if _on(packet.interface, rule.interface) or (not packet.interface and rule.verdict != "allow"):
+        counts_anyway = not packet.interface and rule.verdict == "deny" and rule.interface != "lo"
+        if counts_anyway or _on(packet.interface, rule.interface):
             return rule
     return None
 

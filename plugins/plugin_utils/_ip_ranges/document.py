@@ -99,7 +99,7 @@ def _json_object(data: bytes) -> dict[str, t.Any]:
 def _distinct(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
+        names = [pair[0] for pair in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise DocumentError(f"it has the key {_excerpt(twice)} twice in one object")
     return members

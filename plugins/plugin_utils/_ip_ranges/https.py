@@ -120,7 +120,7 @@ def _attempt(url: str, trust: ssl.SSLContext, timeout: float, largest: int) -> b
         target = httpx.URL(url)
         auth = (target.username, target.password) if target.userinfo else None
         request = client.build_request("GET", target.copy_with(userinfo=b""))
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _step in range(_MOST_REDIRECTS + 1):
             with contextlib.closing(client.send(request, auth=auth, stream=True)) as response:
                 if response.next_request is None:
                     return _body(response, largest)
@@ -180,7 +180,7 @@ def _own_faults(timeout: float) -> t.Iterator[None]:
     except httpx.RequestError as error:
         raise _of_connection(error) from None
     except (httpx.InvalidURL, UnicodeError):
-        raise DownloadError("the URL, or one that it redirects to, is malformed") from None
+        raise DownloadError("a URL on the way (its own, a redirect's or the proxy's) is malformed") from None
 
 
 def _of_connection(error: httpx.RequestError) -> DownloadError:

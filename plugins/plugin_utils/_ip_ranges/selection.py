@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import (
@@ -99,18 +101,26 @@ def _carve(cidrs: list[str], exclude: t.Collection[str], *, aggregate: bool) -> 
     except ImportError:
         raise MissingPackageError("netaddr", "to reckon with networks") from None
 
-    if aggregate:
-        kept = netaddr.cidr_merge(cidrs)  # in order, IPv4 first
-        if exclude:
-            kept = list((netaddr.IPSet(kept) - netaddr.IPSet(exclude)).iter_cidrs())
-        return [str(network) for network in kept]
-    excluded = netaddr.IPSet(exclude)
-    pieces = {piece for cidr in cidrs for piece in (netaddr.IPSet([cidr]) - excluded).iter_cidrs()}
-    return [str(piece) for piece in sorted(pieces, key=_by_number)]
+    excluded = netaddr.cidr_merge(exclude)  # without overlap, in order, IPv4 first
+    ends = [(network.version, network.last) for network in excluded]
+
+    def rest(network: netaddr.IPNetwork) -> list[netaddr.IPNetwork]:
+        # Most networks have nothing to do with what is excluded, and finding that out must not cost much.
+        near = excluded[bisect.bisect_left(ends, (network.version, network.first)) :]
+        inside = list(itertools.takewhile(lambda other: _start(other) <= (network.version, network.last), near))
+        return list((netaddr.IPSet([network]) - netaddr.IPSet(inside)).iter_cidrs()) if inside else [network]
+
+    networks = netaddr.cidr_merge(cidrs) if aggregate else [netaddr.IPNetwork(cidr) for cidr in cidrs]
+    if excluded:
+        networks = [piece for network in networks for piece in rest(network)]
+    if not aggregate:  # prefixes may lie within others, and so may what is left of them
+        by_number = {(*_start(network), network.prefixlen): network for network in networks}
+        networks = [by_number[number] for number in sorted(by_number)]
+    return [str(network) for network in networks]
 
 
-def _by_number(network: netaddr.IPNetwork) -> tuple[int, int, int]:
-    return (network.version, network.first, network.prefixlen)
+def _start(network: netaddr.IPNetwork) -> tuple[int, int]:
+    return (network.version, network.first)
 
 
 def _family(cidr: str) -> str:

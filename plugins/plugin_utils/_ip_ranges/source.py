@@ -58,8 +58,8 @@ def shown(url: str) -> str:
     if scheme.lower() == "file":
         return text
     # In a password with a bare / ? or @ nobody can say where it ends: all that stands before the last @ is hidden.
-    _, has_user, rest = rest.rpartition("@")
-    address, has_query, _ = rest.partition("?")
+    _user, has_user, rest = rest.rpartition("@")
+    address, has_query, _query = rest.partition("?")
     return scheme + separator + ("***@" if has_user else "") + address + ("?***" if has_query else "")
 
 

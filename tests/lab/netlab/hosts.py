@@ -13,12 +13,12 @@ import re
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
-from . import images, world
-from .shell import LabError, cache_folder, locked, run, say, wait_for
+from . import images, keys, world
+from .shell import LabError, cache_folder, locked, put, say, wait_for
 from .space import Space, interrupt, is_populated, members, remove
 
 BOOT_SECONDS = 60
@@ -56,6 +56,9 @@ while :; do
 done
 """
 
+# Answers nothing when all is well, otherwise the units that failed.
+_ALL_SERVERS = "systemctl is-system-running --wait >/dev/null || systemctl --failed --no-legend --plain"
+
 
 @dataclass(frozen=True)
 class Host:
@@ -84,22 +87,22 @@ class Lab:
 
     # --- What there is --------------------------------------------------------------------------------------------
 
-    def hosts(self) -> Dict[str, Host]:
+    def hosts(self) -> dict[str, Host]:
         """The hosts that were asked for, running or not, without the internet."""
         if self.space.anchor() is None:
             return {}
         try:
-            rows = json.loads((self.folder / "hosts.json").read_text(encoding="utf-8"))
+            facts = json.loads((self.folder / "lab.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        return {row["name"]: Host(**row) for row in rows}
+        return {name: Host(name, row["image"], row["release"], row["number"]) for name, row in facts["hosts"].items()}
 
     def host(self, name: str) -> Host:
         """A host (or the internet) by name."""
         found = {**self.hosts(), INTERNET: _internet()}.get(name)
         if found is None or self.space.anchor() is None:
             known = ", ".join(self.hosts()) or "none"
-            raise LabError(f"lab {self.name} has no host called {name} (it has: {known}): make it with 'lab.py up {name}'")
+            raise LabError(f"lab {self.name} has no host {name} (it has: {known}): make it with 'lab.py up {name}'")
         return found
 
     def is_running(self, host: Host) -> bool:
@@ -109,7 +112,7 @@ class Lab:
     # --- Up and down ----------------------------------------------------------------------------------------------
 
     def up(self, wanted: Sequence[str]) -> None:
-        """Boot the internet and the hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer."""
+        """Boot the internet and hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer."""
         requests = [_parse(text) for text in wanted]
         pairs = [(INTERNET, images.DEFAULT_RELEASE), *((host.image, host.release) for host in requests)]
         images.prepare(pairs)
@@ -127,7 +130,7 @@ class Lab:
                 self._await(host)
 
     def down(self, names: Sequence[str] = ()) -> None:
-        """Remove the named hosts, or the whole lab. From inside the lab (`lab.py exec`) its network and internet stay."""
+        """Remove the named hosts, or the whole lab; from inside it (`lab.py exec`) all but its network and internet."""
         with self._locked():
             if names or self.space.am_inside():
                 hosts = self.hosts()
@@ -161,25 +164,26 @@ class Lab:
 
     # --- Commands in it -------------------------------------------------------------------------------------------
 
-    def ssh(self, *arguments: str) -> List[str]:
+    def ssh(self, *arguments: str) -> list[str]:
         """The command that runs `ssh` from the controller, with the lab's keys."""
         entered = ["nsenter", f"--net={self.space.namespace('controller')}"]
         return [*entered, "ssh", "-F", str(self.folder / "ssh_config"), *arguments]
 
-    def at(self, namespace: str, command: Sequence[str]) -> List[str]:
-        """The command that runs `command` on this machine's files, but on the network of the `controller` or `neighbour`."""
+    def at(self, namespace: str, command: Sequence[str]) -> list[str]:
+        """The command that runs `command` of this machine on the network of the `controller` or the `neighbour`."""
         script = 'mount --bind "$1" /etc/resolv.conf; mount --bind "$2" /etc/nsswitch.conf; shift 2; exec "$@"'
         files = [str(self.folder / name) for name in ("resolv.conf", "nsswitch.conf")]
         apart = ["unshare", "--mount", "--propagation", "slave", "sh", "-euc", script, "-"]
         return ["nsenter", f"--net={self.space.namespace(namespace)}", *apart, *files, *command]
 
-    def console(self, name: str, command: Sequence[str]) -> List[str]:
+    def console(self, name: str, command: Sequence[str]) -> list[str]:
         """The command that runs `command` as root on a host without using its network, as if at its console."""
         host = self.host(name)
         leaders = members(self.space.group(f"{_group(host)}/machine/payload/init.scope"))
         if not leaders:
             raise LabError(f"{name} is not running: boot it with 'lab.py start {name}'")
-        clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8"]
         enter = ["nsenter", "--target", str(min(leaders)), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         return [*enter, *clean, *command]
 
@@ -197,31 +201,12 @@ class Lab:
         places = [world.CONTROLLER, world.NEIGHBOUR, world.OTHER_NEIGHBOUR, world.GATEWAY]
         addresses = [text for place in places for text in (place.ipv4, place.ipv6)]
         self.space.open(images.images_folder(), self.folder / "mnt", addresses)
-        self._make_keys()
+        keys.make(self.folder)
         switch = Path("/etc/nsswitch.conf").read_text(encoding="utf-8")
         # Only the lab's DNS: other sources would ask services of the machine's own network.
-        (self.folder / "nsswitch.conf").write_text(re.sub(r"(?m)^hosts:.*$", "hosts: files dns", switch), encoding="utf-8")
-        (self.folder / "resolv.conf").write_text(world.RESOLV_CONFIGURATION, encoding="utf-8")
-        (self.folder / "ip-ranges.json").write_text(world.ip_ranges_files()["index.json"], encoding="utf-8")
-
-    def _make_keys(self) -> None:
-        """One SSH key for people, one for all hosts, a certificate authority and the servers' certificate."""
-        folder = self.folder
-        for name in ("key", "host_key"):
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", str(folder / name)])
-        kind, public, *_comment = (folder / "host_key.pub").read_text(encoding="utf-8").split()
-        (folder / "known_hosts").write_text(f"* {kind} {public}\n", encoding="utf-8")
-        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
-        run(
-            ["openssl", "req", "-x509", *key, "-days", "3650", "-subj", "/CN=Lab CA", "-keyout", str(folder / "ca.key")]
-            + ["-out", str(folder / "ca.pem"), "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        )
-        alternatives = ",".join(f"DNS:{name}" for name in world.certificate_names())
-        run(
-            ["openssl", "req", "-x509", *key, "-days", "825", "-subj", "/CN=Lab server", "-keyout", str(folder / "server.key")]
-            + ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key"), "-out", str(folder / "server.pem")]
-            + ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"subjectAltName={alternatives}"]
-        )
+        put(self.folder / "nsswitch.conf", re.sub(r"(?m)^hosts:.*$", "hosts: files dns", switch))
+        put(self.folder / "resolv.conf", world.RESOLV_CONFIGURATION)
+        put(self.folder / "ip-ranges.json", world.ip_ranges_files()["index.json"])
 
     def _placed(self, request: Host, hosts: Mapping[str, Host]) -> Host:
         """The request with its place on the LAN: the one it has, or the lowest free one."""
@@ -248,8 +233,7 @@ class Lab:
         if self.space.group(group).exists():
             remove(self.space.group(group))
         self.space.group(group).mkdir(parents=True)
-        log = self.folder / f"console-{host.name}.log"
-        self.space.start(_POWER, self.space.group_inside(group), host.name, str(host.number), log=log)
+        self.space.start(_POWER, self.space.group_inside(group), host.name, str(host.number), log=self._log(host))
         wait_for(f"power for {host.name}", lambda: True if self.is_running(host) else None, seconds=10)
 
     def _furnish(self, host: Host) -> None:
@@ -268,49 +252,31 @@ class Lab:
         else:
             texts["etc/systemd/network/10-host0.network"] = world.network_unit(host.address, gateway=True)
         for path, text in texts.items():
-            _put(root / path, text)
-        self._hand_out_keys(root, server=host.name == INTERNET)
-        _put(root / "etc/lab/complete", "")
-
-    def _hand_out_keys(self, root: Path, *, server: bool) -> None:
-        folder = self.folder
-        read = {name: (folder / name).read_text(encoding="utf-8") for name in ("key.pub", "host_key", "host_key.pub", "ca.pem")}
-        _put(root / "etc/ssh/ssh_host_ed25519_key", read["host_key"], mode=0o600)
-        _put(root / "etc/ssh/ssh_host_ed25519_key.pub", read["host_key.pub"])
-        operator = (root / "home/operator").stat()
-        for home, owner, group in (("root", 0, 0), ("home/operator", operator.st_uid, operator.st_gid)):
-            keys = root / home / ".ssh/authorized_keys"
-            _put(keys, read["key.pub"], mode=0o600)
-            for path in (keys, keys.parent):
-                os.chown(path, owner, group)
-        # What update-ca-certificates would do in a second: the bundle, and the file that OpenSSL finds by its hash.
-        certificates = root / "etc/ssl/certs"
-        name = run(["openssl", "x509", "-in", str(folder / "ca.pem"), "-noout", "-hash"]).strip()
-        _put(root / "usr/local/share/ca-certificates/lab.crt", read["ca.pem"])
-        _put(certificates / f"{name}.0", read["ca.pem"])
-        with open(certificates / "ca-certificates.crt", "a", encoding="utf-8") as bundle:
-            bundle.write(read["ca.pem"])
-        if server:
-            for name in ("server.pem", "server.key"):
-                _put(root / "etc/lab" / name, (folder / name).read_text(encoding="utf-8"), mode=0o600)
+            put(root / path, text)
+        keys.hand_out(self.folder, root)
+        if host.name == INTERNET:
+            keys.hand_out_to_servers(self.folder, root)
+        # Last: a machine without this was never finished, and is furnished anew.
+        put(root / "etc/lab/complete", "")
 
     def _await(self, host: Host) -> None:
         """Wait until a person can log in; for the internet, until all its servers are up as well."""
-        quick = ["-o", "ConnectTimeout=2", host.name]
-        check = "systemctl is-system-running --wait >/dev/null || systemctl --failed --no-legend --plain" if host.name == INTERNET else "true"
-        log = self.folder / f"console-{host.name}.log"
+        command = self.ssh("-o", "ConnectTimeout=2", host.name, _ALL_SERVERS if host.name == INTERNET else "true")
+        log = self._log(host)
 
-        def answer() -> Optional[str]:
-            done = subprocess.run(
-                self.ssh(*quick, check), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
+        def answer() -> str | None:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0 and not self.is_running(host):
                 raise LabError(f"{host.name} went off while it was booting; its console output is in {log}")
             return done.stdout if done.returncode == 0 else None
 
-        failed = wait_for(f"{host.name} to answer over SSH (its console output is in {log})", answer, seconds=BOOT_SECONDS, pause=0.1)
+        what = f"{host.name} to answer over SSH (its console output is in {log})"
+        failed = wait_for(what, answer, seconds=BOOT_SECONDS, pause=0.1)
         if failed:
             raise LabError(f"{host.name} is up, but these units failed: {'; '.join(failed.splitlines())}")
+
+    def _log(self, host: Host) -> Path:
+        return self.folder / f"console-{host.name}.log"
 
     def _discard(self, host: Host) -> None:
         self.space.kill(_group(host))
@@ -318,21 +284,20 @@ class Lab:
 
     def _write(self, hosts: Mapping[str, Host]) -> None:
         """Bring the files that describe the lab up to date."""
-        folder, machines = self.folder, {**hosts, INTERNET: _internet()}
-        _put(folder / "hosts.json", json.dumps([asdict(host) for host in hosts.values()], indent=2))
-        addresses = {name: host.address for name, host in machines.items()}
-        _put(folder / "ssh_config", world.ssh_configuration(str(folder), addresses))
-        _put(folder / "inventory.yml", world.inventory(str(folder), {name: host.address for name, host in hosts.items()}))
+        folder = self.folder
+        addresses = {name: host.address for name, host in hosts.items()}
+        put(folder / "ssh_config", world.ssh_configuration(str(folder), {**addresses, INTERNET: world.GATEWAY}))
+        put(folder / "inventory.yml", world.inventory(str(folder), addresses))
         facts = {
             "lab": self.name,
             "folder": str(folder),
             **world.description(),
             "hosts": {name: {**asdict(host), **asdict(host.address)} for name, host in hosts.items()},
         }
-        _put(folder / "lab.json", json.dumps(facts, indent=2) + "\n")
+        put(folder / "lab.json", json.dumps(facts, indent=2) + "\n")
 
 
-def labs() -> List[str]:
+def labs() -> list[str]:
     """The names of all labs in this cache, up or left over."""
     folder = cache_folder() / "labs"
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
@@ -359,13 +324,3 @@ def _parse(text: str) -> Host:
 def _check_name(what: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise LabError(f"{name!r} is no name for a {what}: use lower-case letters, digits and hyphens, a letter first")
-
-
-def _put(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as handle:
-        handle.write(text)
-    os.chmod(draft, mode)
-    os.replace(draft, path)

@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Sequence, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -26,8 +27,8 @@ def say(message: str) -> None:
     print(f"lab: {message}", file=sys.stderr, flush=True)
 
 
-def run(argv: Sequence[str], *, stdin: str = "", env: Optional[Mapping[str, str]] = None) -> str:
-    """Run a command to its end and return its standard output; a failure is a `LabError` with the command's own last words."""
+def run(argv: Sequence[str], *, stdin: str = "", env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return its standard output; a failure is a `LabError` with its last words."""
     done = subprocess.run(argv, input=stdin, env=env, text=True, capture_output=True, check=False)
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()[-5:]
@@ -35,8 +36,8 @@ def run(argv: Sequence[str], *, stdin: str = "", env: Optional[Mapping[str, str]
     return done.stdout
 
 
-def wait_for(what: str, probe: Callable[[], Optional[T]], *, seconds: float, pause: float = 0.02) -> T:
-    """Ask `probe` until it returns something other than None; after `seconds` give up with a `LabError` naming `what`."""
+def wait_for(what: str, probe: Callable[[], T | None], *, seconds: float, pause: float = 0.02) -> T:
+    """Ask `probe` until its answer is not None; after `seconds` give up with a `LabError` that names `what`."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()
@@ -58,6 +59,16 @@ def locked(path: Path) -> Iterator[None]:
             say(f"waiting for another run that holds {path}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def put(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file whole or not at all, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as handle:
+        handle.write(text)
+    draft.chmod(mode)
+    draft.replace(path)
 
 
 def cache_folder() -> Path:

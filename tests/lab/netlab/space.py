@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab's room on this machine: one cgroup, and namespaces that live as long as a process in it does.
 
-Every process of a lab is in the lab's cgroup, every mount and interface in namespaces that only those processes hold open.
-To end a lab is to kill its cgroup: the kernel then takes mounts, interfaces and namespaces with it. Nothing is recorded
-anywhere that a crash could make wrong, and no process that the lab did not start can be hit.
+Every process of a lab is in the lab's cgroup, every mount and interface in namespaces that only those processes hold
+open. To end a lab is to kill its cgroup: the kernel then takes mounts, interfaces and namespaces with it. Nothing is
+recorded anywhere that a crash could make wrong, and no process that the lab did not start can be hit.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
-from .images import cgroup_root
+from .machine import cgroup_root
 from .shell import LabError, run, wait_for
 
 # Runs as the anchor: makes the rooms, says so, then only holds the namespaces open. /run is the lab's own workspace.
@@ -80,7 +80,7 @@ class Space:
         """The same as processes in the lab see it."""
         return f"/sys/fs/cgroup/{self._inside}/{name}"
 
-    def anchor(self) -> Optional[int]:
+    def anchor(self) -> int | None:
         """The process that holds the namespaces open; None while there is no lab, or one that was not finished."""
         for pid in members(self.group("anchor")):
             if Path(f"/proc/{pid}/root/run/ready").exists():
@@ -101,7 +101,7 @@ class Space:
         return self.anchor() is not None and os.path.samefile("/proc/self/ns/net", self.namespace("controller"))
 
     def open(self, images: Path, empty: Path, addresses: Sequence[str]) -> None:
-        """Make the namespaces: bridge with the controller on it, neighbour, workspace. What a crashed run left goes first."""
+        """Make the namespaces: bridge and controller, neighbour, workspace. What a crashed run left goes first."""
         self.kill()
         self.group("anchor").mkdir(parents=True)
         empty.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ class Space:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/",
             )  # fmt: skip
 
-        def ready() -> Optional[int]:
+        def ready() -> int | None:
             if process.poll() is not None:
                 raise LabError(f"the lab's network could not be made: {log.read_text(encoding='utf-8').strip()}")
             return self.anchor()
@@ -121,7 +121,7 @@ class Space:
         wait_for("the lab's network", ready, seconds=20)
 
     def run(self, script: str, *arguments: str) -> str:
-        """Run a shell script in the lab's mount and network namespaces, `/run` being the workspace; `$1`… are the arguments."""
+        """Run a shell script in the lab's mount and network namespaces, where `/run` is the workspace."""
         return run([*self._enter(), "sh", "-euc", script, "-", *arguments])
 
     def start(self, script: str, *arguments: str, log: Path) -> None:
@@ -147,11 +147,11 @@ class Space:
             raise LabError("this lab is not up: start it with 'lab.py up'")
         return anchor
 
-    def _enter(self) -> List[str]:
+    def _enter(self) -> list[str]:
         return ["nsenter", "--target", str(self._held()), "--mount", "--net"]
 
 
-def members(group: Path) -> List[int]:
+def members(group: Path) -> list[int]:
     """The processes of a cgroup itself (not of those below it)."""
     try:
         return [int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]

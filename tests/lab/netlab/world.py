@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's world as values: its addresses and names, and the texts that servers and hosts are configured with.
 
-Pure functions only. All addresses are documentation addresses (RFC 5737, RFC 3849). The hosts stand on one LAN; everything
-outside is one router, which holds whole prefixes as its own, so that *any* address of a section answers.
+Pure functions only. All addresses are documentation addresses (RFC 5737, RFC 3849). The hosts stand on one LAN;
+everything outside is one router, which holds whole prefixes as its own, so that *any* address of a section answers.
 Names and sections: docs.datadoghq.com, "Network Traffic".
 """
 
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from ipaddress import ip_network
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ SITES = (
 )
 
 # Section → the names under a site that lead into it; a name stands for everything below it too.
-INTAKES: Mapping[str, Tuple[str, ...]] = {
+INTAKES: Mapping[str, tuple[str, ...]] = {
     "agents": ("agent",),
     "api": ("api",),
     "apm": ("trace.agent", "instrumentation-telemetry-intake"),
@@ -57,9 +58,19 @@ INTAKES: Mapping[str, Tuple[str, ...]] = {
     "process": ("process",),
     "orchestrator": ("orchestrator", "contlcycle-intake"),
     "remote-configuration": ("config",),
-    "global": tuple(
-        "llmobs-intake intake.profile contimage-intake sbom-intake ndm-intake snmp-traps-intake ndmflow-intake "
-        "netpath-intake dbm-metrics-intake dbquery-intake softinv-intake eudm-intake".split()
+    "global": (
+        "llmobs-intake",
+        "intake.profile",
+        "contimage-intake",
+        "sbom-intake",
+        "ndm-intake",
+        "snmp-traps-intake",
+        "ndmflow-intake",
+        "netpath-intake",
+        "dbm-metrics-intake",
+        "dbquery-intake",
+        "softinv-intake",
+        "eudm-intake",
     ),
     "synthetics-private-locations": ("intake.synthetics", "intake-v2.synthetics"),
 }
@@ -70,20 +81,20 @@ CALLERS = ("webhooks", "synthetics")
 # Outside addresses in no section; the real ip-ranges, app and download hosts are in none either.
 ELSEWHERE: Mapping[str, Address] = {
     name: Address(f"203.0.113.{number}", f"2001:db8:ffff:f000::{number}")
-    for name, number in {"ip-ranges": 130, "app": 131, "downloads": 132, "ntp": 133, "proxy": 134, "stranger": 140}.items()
+    for number, name in enumerate(("ip-ranges", "app", "downloads", "ntp", "proxy", "stranger"), 130)
 }
 DOWNLOADS = ("install", "apt", "yum", "keys", "windows-agent")
-NTP_NAMES = tuple(f"{number}.datadog.pool.ntp.org" for number in range(4)) + ("ntp.lab.example",)
+NTP_NAMES = tuple(f"{number}.datadog.pool.ntp.org" for number in range(4))
 
 OUTSIDE = ("198.51.100.0/24", "203.0.113.0/24", "2001:db8:ffff::/48")
-# Metrics and most else; remote configuration's test; autoscaling; logs over TCP.
-TLS_PORTS = (443, 8042, 8443, 10516)
-# Kubelet over HTTP stands for whatever answers without TLS.
-PLAIN_PORTS = (80, 10255)
+# Nearly everything; remote configuration's test; autoscaling; kubelet; logs over TCP.
+TLS_PORTS = (443, 8042, 8443, 10250, 10516)
+# Kubelet without TLS, and two ports that no Agent needs.
+PLAIN_PORTS = (25, 80, 10255)
 PROXY_PORT = 3128
 
 
-def prefixes(section: str) -> Tuple[str, str]:
+def prefixes(section: str) -> tuple[str, str]:
     """The IPv4 and the IPv6 prefix of a section that Agents send to, or of a caller (`webhooks`, `synthetics`)."""
     if section == "webhooks":
         return "203.0.113.32/28", "2001:db8:ffff:110::/64"
@@ -99,50 +110,52 @@ def address_in(section: str) -> Address:
     return Address(first[0], first[1])
 
 
-def ip_ranges() -> Dict[str, Any]:
-    """The lab's address ranges in the shape that Datadog publishes. Logs come in halves, so that there is something to merge."""
-    document: Dict[str, Any] = {"version": 1, "modified": "2026-01-01-00-00-00"}
+def ip_ranges() -> dict[str, Any]:
+    """Write the lab's address ranges in the shape that Datadog publishes; logs in halves, so that something merges."""
+    document: dict[str, Any] = {"version": 1, "modified": "2026-01-01-00-00-00"}
     for section in INTAKES:
         ipv4, ipv6 = prefixes(section)
         halves = [str(half) for half in ip_network(ipv4).subnets()] if section == "logs" else [ipv4]
         document[section] = {"prefixes_ipv4": halves, "prefixes_ipv6": [ipv6]}
     ipv4, ipv6 = prefixes("webhooks")
     document["webhooks"] = {"prefixes_ipv4": [ipv4], "prefixes_ipv6": [ipv6]}
-    both = [[str(half) for half in ip_network(prefix).subnets()] for prefix in prefixes("synthetics")]
-    document["synthetics"] = {
-        "prefixes_ipv4": both[0],
-        "prefixes_ipv6": both[1],
-        "prefixes_ipv4_by_location": {place: [half] for place, half in zip(LOCATIONS, both[0])},
-        "prefixes_ipv6_by_location": {place: [half] for place, half in zip(LOCATIONS, both[1])},
-    }
+    document["synthetics"] = {}
+    ipv4, ipv6 = prefixes("synthetics")
+    for family, prefix in {"ipv4": ipv4, "ipv6": ipv6}.items():
+        halves = [str(half) for half in ip_network(prefix).subnets()]
+        document["synthetics"][f"prefixes_{family}"] = halves
+        document["synthetics"][f"prefixes_{family}_by_location"] = {
+            location: [halves[place]] for place, location in enumerate(LOCATIONS)
+        }
     return document
 
 
-def names() -> Dict[str, Address]:
-    """Every name of the lab's DNS and where it leads; a name covers all names below it that have no entry of their own."""
-    found: Dict[str, Address] = {}
+def names() -> dict[str, Address]:
+    """List every name of the lab's DNS and where it leads; it covers the names below it that have no entry."""
+    found: dict[str, Address] = {}
     for site in SITES:
         for section, labels in INTAKES.items():
             found.update({f"{label}.{site}": address_in(section) for label in labels})
         found[f"browser-intake-{site.replace('.', '-', site.count('.') - 1)}"] = address_in("global")
         found.update({f"{label}.{site}": ELSEWHERE[label] for label in ("app", "ip-ranges")})
     found.update({f"{label}.datadoghq.com": ELSEWHERE["downloads"] for label in DOWNLOADS})
-    found.update({name: ELSEWHERE["ntp"] for name in NTP_NAMES})
+    found.update(dict.fromkeys(NTP_NAMES, ELSEWHERE["ntp"]))
     found.update({f"{label}.lab.example": ELSEWHERE[label] for label in ("proxy", "stranger")})
     return found
 
 
-def certificate_names() -> List[str]:
+def certificate_names() -> list[str]:
     """What the servers' certificate is for: a wildcard reaches one label down, so each level has its own."""
     levels = ("", "agent.", "logs.", "profile.", "synthetics.")
     wildcards = [f"*.{level}{site}" for site in SITES for level in levels]
     return [*wildcards, *(name for name in names() if name.startswith("browser-intake-")), "*.lab.example"]
 
 
-def description() -> Dict[str, Any]:
+def description() -> dict[str, Any]:
     """What a test needs to know of the world, for `lab.json`."""
     intakes = {
-        section: {**asdict(address_in(section)), "name": f"{labels[0]}.{SITES[0]}"} for section, labels in INTAKES.items()
+        section: {**asdict(address_in(section)), "name": f"{labels[0]}.{SITES[0]}"}
+        for section, labels in INTAKES.items()
     }
     return {
         "controller": asdict(CONTROLLER),
@@ -161,7 +174,7 @@ def description() -> Dict[str, Any]:
 
 
 def network_unit(address: Address, *, gateway: bool) -> str:
-    """systemd-networkd's file for a machine on the LAN; without `gateway` the machine is the gateway and has no default route."""
+    """Write systemd-networkd's file for a machine on the LAN; the way out itself has no `gateway`."""
     route = f"Gateway={GATEWAY.ipv4}\nGateway={GATEWAY.ipv6}\n" if gateway else ""
     return (
         "[Match]\nName=host0\n\n[Network]\n"
@@ -179,7 +192,8 @@ def outside_unit() -> str:
 
 def dnsmasq_configuration() -> str:
     """DNS for everybody on the LAN: the world's names, and "no such name" for all others."""
-    lines = ["no-resolv", "no-hosts", "bind-interfaces", f"listen-address={GATEWAY.ipv4}", f"listen-address={GATEWAY.ipv6}"]
+    listen = [f"listen-address={address}" for address in (GATEWAY.ipv4, GATEWAY.ipv6)]
+    lines = ["no-resolv", "no-hosts", "bind-interfaces", *listen]
     for name, address in names().items():
         lines += [f"address=/{name}/{address.ipv4}", f"address=/{name}/{address.ipv6}"]
     return "\n".join([*lines, "address=/#/", ""])
@@ -194,15 +208,15 @@ def nginx_configuration() -> str:
         "    default_type application/json;\n    location / {\n        return 200 "
         '\'{"server": "$server_addr", "port": $server_port, "client": "$remote_addr", "name": "$host"}\\n\';\n    }\n'
     )
-    documents = "    root /srv/ip-ranges;\n    index index.json;\n    default_type application/json;\n"
-    return (
-        f"server {{\n{tls}{plain}{keys}{reached}}}\n\n"
-        f"server {{\n    server_name ~^ip-ranges\\.;\n    listen 443 ssl;\n    listen [::]:443 ssl;\n{keys}{documents}}}\n"
+    documents = (
+        "    server_name ~^ip-ranges\\.;\n    listen 443 ssl;\n    listen [::]:443 ssl;\n"
+        "    root /srv/ip-ranges;\n    index index.json;\n    default_type application/json;\n"
     )
+    return f"server {{\n{tls}{plain}{keys}{reached}}}\n\nserver {{\n{keys}{documents}}}\n"
 
 
-def ip_ranges_files() -> Dict[str, str]:
-    """What the ip-ranges server serves, file name → text: the whole document as `index.json`, each section by its name."""
+def ip_ranges_files() -> dict[str, str]:
+    """What the ip-ranges server serves, file name → text: the whole as `index.json`, each section by its name."""
     document = ip_ranges()
     head = {key: document[key] for key in ("version", "modified")}
     files = {f"{section}.json": {**head, section: document[section]} for section in document if section not in head}
@@ -211,13 +225,13 @@ def ip_ranges_files() -> Dict[str, str]:
 
 CHRONY_CONFIGURATION = "local stratum 8\nallow all\ncmdport 0\ndriftfile /var/lib/chrony/drift\n"
 SQUID_CONFIGURATION = (
-    f"http_port {PROXY_PORT}\nacl CONNECT method CONNECT\nhttp_access allow all\ncache deny all\nshutdown_lifetime 0 seconds\n"
-    f"dns_nameservers {GATEWAY.ipv4}\naccess_log stdio:/var/log/squid/access.log\npid_filename none\n"
+    f"http_port {PROXY_PORT}\nhttp_access allow all\ncache deny all\ndns_nameservers {GATEWAY.ipv4}\n"
+    "access_log stdio:/var/log/squid/access.log\npid_filename none\nshutdown_lifetime 0 seconds\n"
 )
 RESOLV_CONFIGURATION = f"nameserver {GATEWAY.ipv4}\noptions timeout:2 attempts:2\n"
 
 
-def internet_files() -> Dict[str, str]:
+def internet_files() -> dict[str, str]:
     """Path in the internet's root → text, all but keys and certificates."""
     return {
         "etc/systemd/network/10-host0.network": network_unit(GATEWAY, gateway=False),
@@ -235,7 +249,7 @@ def internet_files() -> Dict[str, str]:
 
 
 def ssh_configuration(folder: str, hosts: Mapping[str, Address]) -> str:
-    """ssh_config for the lab's machines. One host key for all of them, known beforehand: nothing is trusted on first use."""
+    """Write ssh_config for the lab's machines. All have one host key, known beforehand: no trust on first use."""
     quoted = folder.replace("%", "%%")
     lines = []
     for name, address in hosts.items():
@@ -255,7 +269,7 @@ def ssh_configuration(folder: str, hosts: Mapping[str, Address]) -> str:
 
 
 def inventory(folder: str, hosts: Mapping[str, Address]) -> str:
-    """An Ansible inventory of the hosts (as JSON, which is YAML): people log in as `operator` and become root by sudo."""
+    """Write an Ansible inventory (JSON, which is YAML): log in as `operator`, become root by sudo."""
     content = {
         "all": {
             "hosts": {name: {"ansible_host": address.ipv4} for name, address in hosts.items()},

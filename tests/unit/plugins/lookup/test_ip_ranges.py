@@ -63,14 +63,15 @@ def test_the_examples(server: HttpsServer, proxy: Proxy, ca_path: Path, tmp_path
     # The proxy leads every name to the tests' own server: nobody else is asked.
     server.answer(body(DATA))
     server.answer(body(DATA), path="/datadoghq.json")
-    files = tmp_path / "files"
-    files.mkdir()
+    folder = tmp_path / "a folder"
+    files = folder / "files"
+    files.mkdir(parents=True)
     (files / "mirror-ca.pem").write_bytes(ca_path.read_bytes())
     (files / "datadoghq.json").write_bytes(DATA)
     examples = yaml.safe_load(ip_ranges.EXAMPLES)
     tasks = [{**example, "register": f"example_{number}"} for number, example in enumerate(examples)]
     played = play(
-        tmp_path,
+        folder,
         tasks,
         values=[task["register"] for task in tasks],
         environment={"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(ca_path)},
@@ -208,15 +209,15 @@ FAULTS = {
         ),
     ),
     "time-out": (
-        "url='SERVER/silence', ca_path=ca_path, timeout=0.2, retries=1",
-        "SERVER/silence cannot be read: there was no answer for 0.2 seconds, tried 2 times.",
+        "url='SERVER/silence', ca_path=ca_path, timeout=1, retries=1",
+        "SERVER/silence cannot be read: there was no answer for 1 seconds, tried 2 times.",
     ),
     "not-trusted": (
         "url='SERVER/'",
         ("SERVER/ cannot be read: its certificate is not trusted (unable to get local issuer certificate)."),
     ),
     "unknown-site": (
-        "site='example.invalid'",
+        "site='example.invalid', retries=0",
         "https://ip-ranges.example.invalid/ cannot be read: the proxy that the environment names refused it",
     ),
     "http": (
@@ -227,7 +228,7 @@ FAULTS = {
         ),
     ),
     "password": (
-        "url='https://me:password@localhost:1/'",
+        "url='https://me:password@localhost:1/', retries=0",
         "https://***@localhost:1/ cannot be read: the connection failed (Connection refused)",
     ),
     "no-families": ("families=[]", "families is []; it must list ipv4 or ipv6 or both."),
@@ -256,7 +257,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA, ca_p
         def placed(text: str) -> str:
             return re.sub("|".join(places), lambda match: places[match[0]], text)
 
-        tasks = [query(name.replace("-", "_"), placed(arguments)) for name, (arguments, _) in FAULTS.items()]
+        tasks = [query(name.replace("-", "_"), placed(arguments)) for name, (arguments, _said) in FAULTS.items()]
         played = play(
             folder,
             tasks,

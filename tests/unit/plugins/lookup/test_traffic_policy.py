@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import typing as t
@@ -16,6 +17,7 @@ import yaml
 
 from ansible_collections.netwall.datadog.plugins.lookup import traffic_policy
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 from ansible_collections.netwall.datadog.tests._tool import ROOT, environment, run
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT
 
@@ -24,6 +26,9 @@ if t.TYPE_CHECKING:
 
 LOOKUP = "netwall.datadog.traffic_policy"
 SECRET = "s3cr3t-Pa55"
+
+# How a role passes on what its user did not set.
+NULLS = ", ".join(f"{field.name}=none" for field in dataclasses.fields(Request) if field.default is None)
 
 # What a task shows. LOOKUP stands for the lookup, which reads the document in the file unless a case says otherwise.
 CASES = {
@@ -38,6 +43,7 @@ CASES = {
         "{{ lookup('LOOKUP', products=products, ports={'dogstatsd': port}, non_local_traffic={'dogstatsd': near}) }}"
     ),
     "no document needed": "{{ lookup('LOOKUP', url='file:///nonexistent', products=['ntp']).version is none }}",
+    "nulls": "{{ lookup('LOOKUP', NULLS) == lookup('LOOKUP') }}".replace("NULLS", NULLS),
     "proxy with a password": "{{ lookup('LOOKUP', proxy=proxy) }}",
     "broken proxy with a password": "{{ lookup('LOOKUP', proxy=proxy ~ 'x') }}",
     "a term": "{{ lookup('LOOKUP', 'metrics', url='file:///nonexistent') }}",
@@ -115,7 +121,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     env = environment(Path(os.environ["NETWALL_TREE"]), ANSIBLE_CONFIG=str(ROOT / "tests/ansible.cfg"))
     command = ("ansible-playbook", "-vvvv", "-i", "localhost,", "-c", "local", "-e", "@secret.json", "play.yml")
     output = run(*command, cwd=folder, env=env)
-    return Played(*json.loads((folder / "results.json").read_text()), output)
+    shown, failed = json.loads((folder / "results.json").read_text())
+    return Played(shown, failed, output)
 
 
 def test_a_policy_has_the_documented_keys(played: Played) -> None:
@@ -150,6 +157,10 @@ def test_templated_values_count(played: Played) -> None:
     assert allowed["dogstatsd-udp-8135-in"] == ["198.51.100.0/24"]
 
 
+def test_null_is_not_set(played: Played) -> None:
+    assert played.shown["nulls"] is True
+
+
 def test_a_document_that_no_flow_needs_is_not_read(played: Played) -> None:
     assert played.shown["no document needed"] is True
 
@@ -160,7 +171,7 @@ def test_a_document_that_no_flow_needs_is_not_read(played: Played) -> None:
         ("a term", "The lookup traffic_policy takes no terms; name products by the option products."),
         ("unknown option", "There is no option 'product'"),
         ("unknown product", "The option products has the unknown name 'metric' (did you mean metrics?)"),
-        ("unknown transport", "udp"),
+        ("unknown transport", "The option logs_transport has the unknown name 'udp'; there are http, tcp."),
         ("unknown location", "has no location 'mars'"),
         ("no document", "file:///nonexistent cannot be read"),
         ("site that is no host", "is not a host name"),

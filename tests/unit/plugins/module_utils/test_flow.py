@@ -11,6 +11,9 @@ import json
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     ACTIONS,
     ANYWHERE,
@@ -23,8 +26,6 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     parse_network,
     sort_networks,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 LEAST: dict[str, t.Any] = {
     "id": "logs-tcp-443-out",

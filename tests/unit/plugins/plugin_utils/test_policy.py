@@ -159,6 +159,13 @@ def test_what_is_excluded_is_in_no_flow() -> None:
     assert found["agents-tcp-443-out"].networks == ("192.0.2.4/31", "2001:db8:1::/48")
 
 
+def test_prefixes_are_left_as_published_where_that_is_asked_for() -> None:
+    options: dict[str, t.Any] = {"products": [], "inbound_from": {"synthetics": 443}}
+    published = DOCUMENT.sections["synthetics"]
+    assert flows(**options, aggregate=False)["synthetics-tcp-443-in"].networks == published.ipv4 + published.ipv6
+    assert len(flows(**options)["synthetics-tcp-443-in"].networks) < len(published.ipv4 + published.ipv6)
+
+
 # --- Logs -------------------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +286,7 @@ def test_an_unknown_transport_is_an_error() -> None:
 def test_a_proxy_takes_the_https_flows_and_no_others() -> None:
     found = outbound(
         proxy="http://192.0.2.99:3128",
-        products=["metrics", "apm", "ntp", "kubelet", "snmp", "logs"],
+        products=["metrics", "ntp", "kubelet", "autoscaling", "snmp", "logs", "remote-configuration-test"],
         logs_transport="tcp",
         site="datadoghq.eu",
         cluster_networks=["198.51.100.0/24"],
@@ -291,7 +298,9 @@ def test_a_proxy_takes_the_https_flows_and_no_others() -> None:
         "ntp-udp-123-out",
         "kubelet-tcp-10250-out",
         "kubelet-tcp-10255-out",
+        "autoscaling-tcp-8443-out",
         "snmp-udp-161-out",
+        "remote-configuration-tcp-8042-out",
     }
     assert found["proxy-tcp-3128-out"].networks == ("192.0.2.99/32",)
     assert found["logs-tcp-443-out"].section == "logs"
@@ -303,7 +312,11 @@ def test_logs_over_http_go_through_the_proxy() -> None:
 
 def test_the_names_that_the_proxy_must_reach_are_still_listed() -> None:
     [destination] = policy(None, proxy="http://192.0.2.99:3128", products=["metrics"]).destinations
-    assert (destination.fqdn, destination.port) == ("7-60-0-app.agent.datadoghq.com", 443)
+    assert (destination.fqdn, destination.port, destination.section) == (
+        "7-60-0-app.agent.datadoghq.com",
+        443,
+        "agents",
+    )
 
 
 def test_a_name_outside_the_ranges_is_no_trouble_for_a_proxy() -> None:
@@ -697,7 +710,7 @@ def test_flows_are_whole_and_their_ids_unique(request: Request) -> None:
 
 @given(requests())
 def test_the_result_is_plain_and_the_same_each_time(request: Request) -> None:
-    first, second = (build(request, DOCUMENT).to_dict() for _ in range(2))
+    first, second = build(request, DOCUMENT).to_dict(), build(request, DOCUMENT).to_dict()
     assert json.loads(json.dumps(first)) == first == second
     assert SECRET not in json.dumps(first)
     assert len(set(first["warnings"])) == len(first["warnings"])

@@ -9,11 +9,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import Rule, compile_rules
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import iptables_line
-from hypothesis import given
-from hypothesis import strategies as st
 
 CHAIN = "ufw-user-output"
 

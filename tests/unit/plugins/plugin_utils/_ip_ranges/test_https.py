@@ -128,7 +128,7 @@ PASSING: dict[str, tuple[Answer, str]] = {
 
 @pytest.mark.parametrize("name", PASSING)
 def test_after_a_fault_that_may_pass_it_is_tried_again(name: str, server: HttpsServer, fetch: Fetch) -> None:
-    answer, _ = PASSING[name]
+    answer = PASSING[name][0]
     assert fetch(server.answer(answer, answer, body(DATA)), retries=2) == DATA
 
 
@@ -167,14 +167,14 @@ def test_what_will_not_pass_is_told_at_once(name: str, server: HttpsServer, fetc
 
 def test_a_silent_server_is_given_up(server: HttpsServer, fetch: Fetch) -> None:
     with pytest.raises(SourceError) as caught:
-        fetch(server.answer(silence), timeout=0.2)
-    assert said(caught, server.url()) == "there was no answer for 0.2 seconds"
+        fetch(server.answer(silence), timeout=1)
+    assert said(caught, server.url()) == "there was no answer for 1 seconds"
 
 
 def test_a_body_that_never_ends_is_given_up(server: HttpsServer, fetch: Fetch) -> None:
     with pytest.raises(SourceError) as caught:
-        fetch(server.answer(drip), timeout=0.2)
-    assert said(caught, server.url()) == "it was not complete after 0.6 seconds"
+        fetch(server.answer(drip), timeout=1)
+    assert said(caught, server.url()) == "it was not complete after 3 seconds"
 
 
 def test_a_handshake_that_never_ends_is_given_up(fetch: Fetch) -> None:
@@ -223,7 +223,7 @@ def test_an_unknown_name_is_told(
 def test_a_host_that_no_name_can_be_is_told(fetch: Fetch) -> None:
     with pytest.raises(SourceError) as caught:
         fetch("https://a..b/")
-    assert said(caught, "https://a..b/") == "the URL, or one that it redirects to, is malformed"
+    assert said(caught, "https://a..b/") == "a URL on the way (its own, a redirect's or the proxy's) is malformed"
 
 
 # --- Certificates ---------------------------------------------------------------------------------------------------
@@ -336,9 +336,8 @@ def test_a_proxy_that_is_not_there_is_told(fetch: Fetch, monkeypatch: pytest.Mon
     assert said(caught, url) == "the connection failed (Connection refused), and the environment names a proxy"
 
 
-@pytest.mark.parametrize("proxy_url", ["ftp://me:password@proxy.test", "http://me:pass/word@proxy.test"])
-def test_a_proxy_that_is_no_url_is_told(proxy_url: str, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", proxy_url)
+def test_a_proxy_of_another_kind_is_told(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://me:password@proxy.test")
     url = "https://ip-ranges.datadoghq.com/"
     with pytest.raises(SourceError) as caught:
         fetch(url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import sys
 import typing as t
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document, Section
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import MissingPackageError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import SelectionError, select
 
 MODIFIED = datetime.datetime(2026, 3, 4, tzinfo=datetime.UTC)
@@ -157,6 +159,12 @@ def test_locations_of_a_section_that_has_none_are_told() -> None:
         "Section 'agents' of the document at file:///document.json is not published by location; "
         "leave locations out, or ask for it on its own."
     )
+
+
+def test_without_netaddr_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "netaddr", None)
+    with pytest.raises(MissingPackageError, match="The Python package netaddr is needed on the controller to reckon"):
+        select(DOCUMENT, ["agents"])
 
 
 # --- For all networks --------------------------------------------------------------------------------------------
