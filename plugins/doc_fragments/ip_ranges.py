@@ -63,7 +63,7 @@ options:
   timeout:
     description:
       - How many seconds to wait for a connection, and for each part of the answer.
-      - An attempt as a whole is given up after three times as long.
+      - An attempt as a whole is given up after three times as long. At most V(3600).
     type: float
     default: 10
   retries:

@@ -22,7 +22,7 @@ import struct
 import sys
 import typing as t
 
-_ESTABLISHED = "01"
+_ESTABLISHED, _LISTENING = "01", "0A"
 _SIOCGIFADDR = 0x8915
 _BYTE_ORDER: t.Literal["little", "big"] = sys.byteorder
 
@@ -102,8 +102,9 @@ def _socket_inodes(proc: str, pid: int) -> t.Iterator[str]:
 
 
 def _established(proc: str) -> dict[str, Session]:
-    """Every established TCP connection that doesn't stay on this host, by the inode of its socket."""
+    """Every established TCP connection that came in and doesn't stay on this host, by the inode of its socket."""
     sockets = {}
+    served = set()
     for table in ("tcp", "tcp6"):
         try:
             with open(os.path.join(proc, "net", table), encoding="ascii") as lines:
@@ -111,11 +112,14 @@ def _established(proc: str) -> dict[str, Session]:
         except OSError:
             continue
         for row in rows:
+            if len(row) > 9 and row[3] == _LISTENING:
+                served.add(_endpoint(row[1])[1])
             if len(row) > 9 and row[3] == _ESTABLISHED:
                 address, port = _endpoint(row[2])
                 if not ipaddress.ip_address(address).is_loopback:
                     sockets[row[9]] = Session(address, port, *_endpoint(row[1]))
-    return sockets
+    # An ancestor may have connections that it made itself, ansible-playbook for one: nobody listens on their port.
+    return {inode: session for inode, session in sockets.items() if session.local_port in served}
 
 
 def _endpoint(text: str) -> tuple[str, int]:

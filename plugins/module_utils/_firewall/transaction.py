@@ -33,7 +33,7 @@ class Transaction:
     """
 
     def __init__(self) -> None:
-        self._step = "starting"
+        self._step = "Starting"
         self._undo: list[t.Callable[[], None]] = []
 
     def __enter__(self) -> Transaction:
@@ -42,12 +42,11 @@ class Transaction:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
-        failed = []
-        for undo in reversed(self._undo):
-            try:
-                undo()
-            except (OSError, FirewallError) as another:
-                failed.append(str(another))
+        failed: list[str] = []
+        # A stack calls them all, last first, whatever one of them raises.
+        with contextlib.ExitStack() as way_back:
+            for undo in self._undo:
+                way_back.callback(_attempt, undo, failed)
         if isinstance(error, (OSError, FirewallError)):
             end = f"and going back failed too: {'; '.join(failed)}" if failed else "the old rules are back"
             raise FirewallError(f"{self._step} failed: {str(error).rstrip('.')}; {end}.") from error
@@ -60,6 +59,7 @@ class Transaction:
 
     def write(self, path: str, text: str) -> None:
         """Replace the content of the file at *path*."""
+        self.step(f"Writing {path}")
         old = read_bytes(path)
         self.step(f"Writing {path}", lambda: write_atomically(path, old))
         write_atomically(path, encode(text))
@@ -85,7 +85,11 @@ def read_bytes(path: str) -> bytes:
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Replace the file at *path* by *data*, or leave it whole: mode, owner and extended attributes are kept."""
+    """Replace the file at *path* by *data*, or leave it whole: mode, owner and extended attributes are kept.
+
+    Where *path* is a link, the file that it leads to is replaced.
+    """
+    path = os.path.realpath(path)
     folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".netwall-")
     try:
@@ -193,6 +197,13 @@ def save_state(state: dict[str, t.Any], folder: str = STATE_FOLDER) -> None:
     for emptied in (folder, os.path.dirname(folder)):
         with contextlib.suppress(OSError):
             os.rmdir(emptied)
+
+
+def _attempt(undo: t.Callable[[], None], failed: list[str]) -> None:
+    try:
+        undo()
+    except (OSError, FirewallError) as error:
+        failed.append(str(error).rstrip("."))
 
 
 def _copy_attributes(source: str, target: str) -> None:

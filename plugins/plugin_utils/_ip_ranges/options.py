@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import FlowError, sort_networks
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import document, selection, source
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
+
+_LONGEST_TIMEOUT = 3600
+_MOST_RETRIES = 10
 
 
 class OptionsError(IpRangesError):
@@ -91,12 +93,12 @@ def _networks(values: t.Sequence[t.Any] | None) -> tuple[str, ...]:
 
 
 def _timeout(value: float) -> float:
-    if not (value > 0 and math.isfinite(value)):
-        raise OptionsError(f"timeout is {value:g}; it must be a number of seconds above 0.")
+    if not 0 < value <= _LONGEST_TIMEOUT:
+        raise OptionsError(f"timeout is {value:g}; it must be seconds, above 0 and at most {_LONGEST_TIMEOUT}.")
     return value
 
 
 def _retries(value: int) -> int:
-    if not 0 <= value <= 10:
-        raise OptionsError(f"retries is {value}; it must be a number from 0 to 10.")
+    if not 0 <= value <= _MOST_RETRIES:
+        raise OptionsError(f"retries is {value}; it must be a number from 0 to {_MOST_RETRIES}.")
     return value

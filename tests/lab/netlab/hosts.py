@@ -113,17 +113,16 @@ class Lab:
 
     def up(self, wanted: Sequence[str]) -> None:
         """Boot the internet and hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer."""
-        requests = [_parse(text) for text in wanted]
-        pairs = [(INTERNET, images.DEFAULT_RELEASE), *((host.image, host.release) for host in requests)]
-        images.prepare(pairs)
         with self._locked():
+            hosts = self.hosts()
+            started = [_internet()]
+            for request in wanted:
+                started.append(self._placed(request, hosts))
+                hosts[started[-1].name] = started[-1]
+            images.prepare((host.image, host.release) for host in started)
             if self.space.anchor() is None:
                 self._open()
-            hosts = self.hosts()
-            for request in requests:
-                hosts[request.name] = self._placed(request, hosts)
             self._write(hosts)
-            started = [_internet(), *(hosts[request.name] for request in requests)]
             for host in started:
                 self._power_on(host)
             for host in started:
@@ -195,34 +194,41 @@ class Lab:
             yield
 
     def _open(self) -> None:
+        """Make a new lab without machines. Its files come first: a lab that is open has them all."""
+        self.space.kill()
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, mode=0o700)
-        places = [world.CONTROLLER, world.NEIGHBOUR, world.OTHER_NEIGHBOUR, world.GATEWAY]
-        addresses = [text for place in places for text in (place.ipv4, place.ipv6)]
-        self.space.open(images.images_folder(), self.folder / "mnt", addresses)
         keys.make(self.folder)
         switch = Path("/etc/nsswitch.conf").read_text(encoding="utf-8")
         # Only the lab's DNS: other sources would ask services of the machine's own network.
         put(self.folder / "nsswitch.conf", re.sub(r"(?m)^hosts:.*$", "hosts: files dns", switch))
         put(self.folder / "resolv.conf", world.RESOLV_CONFIGURATION)
         put(self.folder / "ip-ranges.json", world.ip_ranges_files()["index.json"])
+        places = [world.CONTROLLER, world.NEIGHBOUR, world.OTHER_NEIGHBOUR, world.GATEWAY]
+        addresses = [text for place in places for text in (place.ipv4, place.ipv6)]
+        self.space.open(images.images_folder(), self.folder / "mnt", addresses)
 
-    def _placed(self, request: Host, hosts: Mapping[str, Host]) -> Host:
-        """The request with its place on the LAN: the one it has, or the lowest free one."""
-        known = hosts.get(request.name)
-        if known is None:
-            taken = {host.number for host in hosts.values()}
-            free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
-            if not free:
-                raise LabError(f"lab {self.name} is full: take hosts down with 'lab.py down --lab {self.name} HOST'")
-            return Host(request.name, request.image, request.release, free[0])
-        if (known.image, known.release) != (request.image, request.release):
+    def _placed(self, request: str, hosts: Mapping[str, Host]) -> Host:
+        """The host that is asked for: the one that is there, or a new one in the first free place on the LAN."""
+        name, _equals, kind = request.partition("=")
+        image, _colon, release = kind.rpartition(":")
+        known = hosts.get(name)
+        if known is not None:
+            if (image or known.image, release or known.release) == (known.image, known.release):
+                return known
             raise LabError(
-                f"host {known.name} is up as {known.image}:{known.release}, not {request.image}:{request.release}: "
-                f"take it down first with 'lab.py down {known.name}'"
+                f"host {name} is there as {known.image}:{known.release}, not as {kind}: "
+                f"take it down first with 'lab.py down --lab {self.name} {name}'"
             )
-        return known
+        _check_name("host", name)
+        if name == INTERNET:
+            raise LabError("every lab has its internet already: do not ask for it")
+        taken = {host.number for host in hosts.values()}
+        free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
+        if not free:
+            raise LabError(f"lab {self.name} is full: take hosts down with 'lab.py down --lab {self.name} HOST'")
+        return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, free[0])
 
     def _power_on(self, host: Host) -> None:
         group = _group(host)
@@ -309,16 +315,6 @@ def _internet() -> Host:
 
 def _group(host: Host) -> str:
     return f"hosts/{host.name}"
-
-
-def _parse(text: str) -> Host:
-    """A request `NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`, without a place yet."""
-    name, _equals, kind = text.partition("=")
-    _check_name("host", name)
-    if name == INTERNET:
-        raise LabError("every lab has its internet already: do not ask for it")
-    image, _colon, release = kind.rpartition(":")
-    return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, 0)
 
 
 def _check_name(what: str, name: str) -> None:

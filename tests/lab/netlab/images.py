@@ -124,8 +124,9 @@ def _build(name: str, release: str) -> None:
     say(f"building {target.name} (once; kept in {target.parent})")
     begin = time.monotonic()
     draft = target.with_name(f".{target.name}")
-    # Own mount and process namespaces: whatever becomes of the build, no mount and no daemon outlives it.
-    apart = ["unshare", "--mount", "--propagation", "slave", "--pid", "--fork", "--kill-child"]
+    # Own mount and process namespaces, ended with us: no mount, daemon or half of a build outlives this run.
+    apart = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave"]
+    apart += ["--pid", "--fork", "--kill-child"]
     include = ",".join([*_BASE.split(), *image.packages.split()])
     build = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={include}", *_apt_options()]
     run([*apart, *build, release, str(draft), *_sources(release)])

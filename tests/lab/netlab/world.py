@@ -277,7 +277,7 @@ def inventory(folder: str, hosts: Mapping[str, Address]) -> str:
                 "ansible_user": "operator",
                 "ansible_become": True,
                 "ansible_python_interpreter": "/usr/bin/python3",
-                "ansible_ssh_common_args": "-F " + shlex.quote(f"{folder}/ssh_config").replace("%", "%%"),
+                "ansible_ssh_common_args": "-F " + shlex.quote(f"{folder}/ssh_config"),
             },
         }
     }

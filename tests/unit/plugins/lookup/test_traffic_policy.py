@@ -61,7 +61,7 @@ VARIABLES = {
     "port": "{{ 8135 }}",
     "near": "{{ ['198.51.100.0/24'] }}",
 }
-EXAMPLES = {task["name"]: task for task in yaml.safe_load(traffic_policy.EXAMPLES)}
+DOCUMENTED_EXAMPLES = {task["name"]: task for task in yaml.safe_load(traffic_policy.DOCUMENTED_EXAMPLES)}
 
 
 class Played(t.NamedTuple):
@@ -95,7 +95,7 @@ def tasks(url: str) -> Iterator[dict[str, t.Any]]:
         return {"ansible.builtin.set_fact": {where: f"{{{{ {where} | combine({{case: {value}}}) }}}}"}}
 
     cases = {name: {"ansible.builtin.debug": {"msg": shown}} for name, shown in CASES.items()}
-    for name, task in {**cases, **EXAMPLES}.items():
+    for name, task in {**cases, **DOCUMENTED_EXAMPLES}.items():
         variables = {key: on_file(value) for key, value in task.get("vars", {}).items()}
         debug = {"ansible.builtin.debug": {"msg": on_file(task["ansible.builtin.debug"]["msg"])}}
         yield {
@@ -189,14 +189,14 @@ def test_the_password_of_a_proxy_is_printed_nowhere(played: Played) -> None:
     assert SECRET not in json.dumps([played.shown, played.failed])
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", DOCUMENTED_EXAMPLES)
 def test_an_example_shows_something(played: Played, name: str) -> None:
     assert name not in played.failed
     assert played.shown[name]
 
 
 def test_nothing_fails_that_should_not(played: Played) -> None:
-    assert set(played.shown) | set(played.failed) == {*CASES, *EXAMPLES}
+    assert set(played.shown) | set(played.failed) == {*CASES, *DOCUMENTED_EXAMPLES}
 
 
 def _named(option: str) -> set[str]:
