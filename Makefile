@@ -55,5 +55,7 @@ lock: ## fix the newest versions that requirements-dev.in allows in requirements
 	$(IN_ENV) uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-header --output-file requirements-dev.txt requirements-dev.in $(ARGS)
 
-clean: ## remove the cache folder: environments, lab images, results
-	@cache=$${NETWALL_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/netwall-datadog}; rm -rf -- "$$cache"
+clean: ## stop all labs and remove the cache folder: environments, images of hosts, results
+	@cache=$${NETWALL_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/netwall-datadog}; \
+	for lab in "$$cache"/labs/*/; do [ ! -d "$$lab" ] || python3 tests/lab/lab.py down --lab "$$(basename "$$lab")"; done; \
+	rm -rf -- "$$cache"

@@ -20,26 +20,37 @@ from netlab.shell import LabError, cache_folder, say
 CANNOT_RUN = 3
 # Set inside `exec`: a process outside, whose network reaches the package mirrors.
 _OUTSIDE = "NETWALL_LAB_OUTSIDE"
+# Which lab, where none is named: a command inside `exec` means the lab that it is in.
+_LAB = "NETWALL_LAB"
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit status (3: this machine cannot run the lab)."""
     options = _parser().parse_args(argv)
+    reason = machine.why_not()
+    if reason:
+        print(f"The lab cannot run here: {reason}.")
+        return CANNOT_RUN
     try:
         return _COMMANDS[options.what](options)
     except LabError as error:
         say(str(error))
         return 1
+    except KeyboardInterrupt:
+        say("interrupted; the next 'lab.py up' or 'lab.py down' sets right what was left half done")
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab.py", description="Disposable Debian hosts and an internet for them.")
     commands = parser.add_subparsers(dest="what", required=True, metavar="COMMAND")
 
+    which = f"which lab (default: {_LAB} in the environment, else 'default')"
+
     def add(name: str, explanation: str, *, lab: bool = True) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=explanation, description=explanation)
         if lab:
-            command.add_argument("--lab", default="default", metavar="NAME", help="which lab (default: %(default)s)")
+            command.add_argument("--lab", default=os.environ.get(_LAB, "default"), metavar="NAME", help=which)
         return command
 
     add("check", "say in one line whether this machine can run the lab (exit status 3: it cannot)", lab=False)
@@ -70,17 +81,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(_options: argparse.Namespace) -> int:
-    reason, missing = machine.why_not(), machine.missing_packages()
-    if reason:
-        print(f"The lab cannot run here: {reason}.")
-        return CANNOT_RUN
+    missing = machine.missing_packages()
     later = f", once 'lab.py prepare' has installed {' '.join(missing)}" if missing else ""
     print(f"The lab can run here{later}.")
     return 0
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    _insist()
     _step_outside()
     hosts = [(images.DEFAULT_IMAGE, release) for release in options.release or [images.DEFAULT_RELEASE]]
     images.prepare([(INTERNET, images.DEFAULT_RELEASE), *hosts])
@@ -90,7 +97,6 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    _insist()
     _step_outside()
     lab = Lab(options.lab)
     lab.up(options.host)
@@ -120,22 +126,23 @@ def _status(_options: argparse.Namespace) -> int:
 
 def _ssh(options: argparse.Namespace) -> int:
     lab = Lab(options.lab)
-    return _call(lab.ssh(lab.host(options.host).name, *_given(options)))
+    return _call(lab.ssh(lab.host(options.host).name, *_given(options)), lab)
 
 
 def _console(options: argparse.Namespace) -> int:
-    return _call(Lab(options.lab).console(options.host, _given(options) or ["bash", "-l"]))
+    lab = Lab(options.lab)
+    return _call(lab.console(options.host, _given(options) or ["bash", "-l"]), lab)
 
 
 def _exec(options: argparse.Namespace) -> int:
-    _insist()
-    lab = Lab(options.lab)
+    command, lab = _needed(options), Lab(options.lab)
     lab.up([])
-    return _call(lab.at("controller", _needed(options)))
+    return _call(lab.at("controller", command), lab)
 
 
 def _neighbour(options: argparse.Namespace) -> int:
-    return _call(Lab(options.lab).at("neighbour", _needed(options)))
+    lab = Lab(options.lab)
+    return _call(lab.at("neighbour", _needed(options)), lab)
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -175,18 +182,12 @@ def _needed(options: argparse.Namespace) -> list[str]:
     return _given(options)
 
 
-def _insist() -> None:
-    reason = machine.why_not()
-    if reason:
-        say(reason)
-        sys.exit(CANNOT_RUN)
-
-
-def _call(command: Sequence[str]) -> int:
+def _call(command: Sequence[str], lab: Lab) -> int:
     """Run a command with this terminal and pass its exit status on; what asks us to end is passed on to it."""
     # Proxies of the machine cannot be reached from a lab.
     env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    process = subprocess.Popen(command, env={**env, _OUTSIDE: str(os.getpid())})
+    # The lab's own programs inside know by these which lab they are in, and the way out of it.
+    process = subprocess.Popen(command, env={_OUTSIDE: str(os.getpid()), **env, _LAB: lab.name})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
     status = process.wait()

@@ -181,19 +181,28 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
             unchanged=unchanged,
             shadowed=() if absent else _shadowed(host, request),
             warnings=tuple(warnings),
-            before=(f"ufw is {'on' if host.enabled else 'off'}", *before),
+            before=(f"ufw is {'on' if host.enabled else 'off'}", *_misplaced(host, request, rules), *before),
             after=(f"ufw is {'on' if switch_on or stays_on else 'off'}", *after),
             changed=bool(texts or edits or switch_on or switch_off or (absent and host.state)),
         ),
     )
 
 
+def _misplaced(host: Host, request: Request, rules: tuple[Rule, ...]) -> list[str]:
+    """The line of the diff without which a run that only moves our rules would look like none."""
+    in_place = all(request.precedence in file.in_place for file in host.files.values())
+    side = "before" if request.precedence == "theirs" else "behind"
+    return [] if in_place or not rules else [f"rules of ours stand {side} rules of others"]
+
+
 def _as_before(host: Host, file: RulesFile) -> str:
     """*file* without our rules; to the byte what it was before us, if nobody else changed their rules since."""
     recorded = host.state["switched_on"]["files"].get(str(file.family))
-    original = recorded and base64.b64decode(recorded).decode("utf-8", "surrogateescape")
-    if original and [*map(_said, parse(original, file.family, "").theirs)] == [*map(_said, file.theirs)]:
-        return str(original)
+    if recorded:
+        text = base64.b64decode(recorded).decode("utf-8", "surrogateescape")
+        original = parse(text, file.family, RULES_PATHS[file.family])
+        if [*map(_said, original.theirs)] == [*map(_said, file.theirs)]:
+            file = original
     return file.with_rules((), "theirs")
 
 
@@ -211,12 +220,12 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
             "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
             "lets you in."
         )
-    if 6 not in host.files and any(rule.family == 6 for rule in rules):
+    if 6 not in host.files and any(rule.family == 6 for rule in wanted):
         warnings.append(
             f"ufw does no IPv6 on this host (IPV6=no in {DEFAULTS}, or a kernel without it), so the IPv6 networks of "
             "the flows were left out."
         )
-        rules = tuple(rule for rule in rules if rule.family == 4)
+    rules = tuple(rule for rule in rules if rule.family in host.files)
     if request.precedence == "ours":
         return rules
     # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
@@ -236,8 +245,7 @@ def _read_host() -> Host:
     defaults = _settings(DEFAULTS)
     families = (4, 6) if defaults.get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6) else (4,)
     live = {family: Live.read(family) for family in families} if enabled else {}
-    for table in live.values():
-        _refuse_unloaded(table)
+    _refuse_unloaded(*live.values())
     return Host(
         enabled=enabled,
         defaults=defaults,
@@ -247,12 +255,13 @@ def _read_host() -> Host:
     )
 
 
-def _refuse_unloaded(table: Live) -> None:
-    if not table.is_loaded:
-        raise FirewallError(
-            f"ufw is switched on, but its IPv{table.family} rules are not in the kernel (or stand in the other of "
-            "iptables' two variants), and rules put there now would do nothing; see 'ufw status', run 'ufw reload'"
-        )
+def _refuse_unloaded(*tables: Live) -> None:
+    for table in tables:
+        if not table.is_loaded:
+            raise FirewallError(
+                f"ufw is switched on, but its IPv{table.family} rules are not in the kernel (or stand in the other of "
+                "iptables' two variants), and rules put there now would do nothing; see 'ufw status', run 'ufw reload'"
+            )
 
 
 def _settings(path: str) -> dict[str, str]:
@@ -281,21 +290,24 @@ def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.
             transaction.step("Recording what stood before us", lambda: save_state(old_state))
             before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
             save_state({**old_state, "switched_on": before})
-        # The kernel first: cut off between the two, the host comes up with the old rules, and the next run, which
-        # knows its own rules in the kernel, goes on from here.
-        for family, lines in plan.edits.items():
-            transaction.step(f"Loading the IPv{family} rules", functools.partial(_unload, host, plan, request, family))
-            restore(family, lines)
-        for family, text in plan.texts.items():
-            transaction.write(RULES_PATHS[family], text)
+        _load(transaction, host, plan, request)
         if plan.switch_on:
             transaction.step("Switching ufw on", functools.partial(switch_off, True))
             switch_on()
-            for family in host.files:
-                _refuse_unloaded(Live.read(family))
+            _refuse_unloaded(*map(Live.read, host.files))
         if request.state == "absent":
             transaction.step("Removing our records", lambda: save_state(old_state))
             save_state({})
+
+
+def _load(transaction: Transaction, host: Host, plan: Plan, request: Request) -> None:
+    # The kernel first: cut off between the two, the host comes up with the old rules, and the next run, which knows
+    # its own rules in the kernel, goes on from here.
+    for family, lines in plan.edits.items():
+        transaction.step(f"Loading the IPv{family} rules", functools.partial(_unload, host, plan, request, family))
+        restore(family, lines)
+    for family, text in plan.texts.items():
+        transaction.write(RULES_PATHS[family], text)
 
 
 def _unload(host: Host, plan: Plan, request: Request, family: int) -> None:

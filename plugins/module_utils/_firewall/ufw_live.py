@@ -73,11 +73,11 @@ class Live:
 
         Only our rules are named in it, by their number, so that everybody else's keep their order and counters.
         *wanted* rules may be live already, after a run that was cut off. *theirs* are the iptables lines that others
-        have in ufw's files: of live rules that say the same, as many are theirs.
+        have in ufw's files, in their order: of live rules that say the same, as many are theirs.
         """
         target = list(wanted)
         known = list(dict.fromkeys([*ours, *target]))
-        foreign = collections.Counter(_key(line) for line in theirs)
+        foreign = list(theirs)
         commands = [
             command
             for direction in DIRECTIONS
@@ -86,16 +86,16 @@ class Live:
                 [rule for rule in known if rule.direction == direction and rule.family == self.family],
                 [rule for rule in target if rule.direction == direction and rule.family == self.family],
                 precedence,
-                foreign,
+                [_key(line) for line in foreign if line.startswith(f"-A {CHAINS[self.family, direction]} ")],
             )
         ]
         return ["*filter", *commands, "COMMIT"] if commands else []
 
     def _edit_chain(
-        self, chain: str, ours: list[Rule], wanted: list[Rule], precedence: str, foreign: t.Mapping[Key | None, int]
+        self, chain: str, ours: list[Rule], wanted: list[Rule], precedence: str, foreign: list[Key | None]
     ) -> list[str]:
         live = [_key(line) for line in self.chains.get(chain, [])]
-        mine = _find(live, [_rule_key(chain, rule) for rule in ours], foreign, from_end=precedence == "theirs")
+        mine = _find_ours(live, [_rule_key(chain, rule) for rule in ours], foreign, precedence)
         others = [index for index in range(len(live)) if index not in mine]
         # Ours stay where they stand if no rule of others comes between them and our end of the chain.
         if precedence == "ours":
@@ -137,10 +137,20 @@ def _before(chain: str) -> str:
     return chain.replace("-user-", "-before-")
 
 
-def _find(live: list[Key | None], ours: list[Key], foreign: t.Mapping[Key | None, int], from_end: bool) -> set[int]:
-    """The places in *live* of the rules *ours*; of several that say the same, those nearest to our end."""
-    standing = collections.Counter(live)
-    left = {key: min(count, standing[key] - foreign.get(key, 0)) for key, count in collections.Counter(ours).items()}
+def _find_ours(live: list[Key | None], ours: list[Key], foreign: list[Key | None], precedence: str) -> set[int]:
+    """The places in *live* of the rules *ours*: of several that say the same, those nearest to our end, or, after
+    *precedence* was changed, to the other, if just *foreign* is left without them."""
+    ends = (True, False) if precedence == "theirs" else (False, True)
+    found = [_nearest(live, ours, foreign, from_end) for from_end in ends]
+    for mine in found:
+        if [key for index, key in enumerate(live) if index not in mine] == foreign:
+            return mine
+    return found[0]
+
+
+def _nearest(live: list[Key | None], ours: list[Key], foreign: list[Key | None], from_end: bool) -> set[int]:
+    standing, said = collections.Counter(live), collections.Counter(foreign)
+    left = {key: min(count, standing[key] - said[key]) for key, count in collections.Counter(ours).items()}
     found = set()
     for index in sorted(range(len(live)), reverse=from_end):
         key = live[index]

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import images, keys, world
+from . import images, keys, machine, world
 from .shell import LabError, cache_folder, locked, put, say, wait_for
 from .space import Space, interrupt, is_populated, members, remove
 
@@ -117,9 +117,10 @@ class Lab:
             hosts = self.hosts()
             started = [_internet()]
             for request in wanted:
-                started.append(self._placed(request, hosts))
+                started.append(placed(request, hosts))
                 hosts[started[-1].name] = started[-1]
             images.prepare((host.image, host.release) for host in started)
+            machine.make_room()
             if self.space.anchor() is None:
                 self._open()
             self._write(hosts)
@@ -209,27 +210,6 @@ class Lab:
         addresses = [text for place in places for text in (place.ipv4, place.ipv6)]
         self.space.open(images.images_folder(), self.folder / "mnt", addresses)
 
-    def _placed(self, request: str, hosts: Mapping[str, Host]) -> Host:
-        """The host that is asked for: the one that is there, or a new one in the first free place on the LAN."""
-        name, _equals, kind = request.partition("=")
-        image, _colon, release = kind.rpartition(":")
-        known = hosts.get(name)
-        if known is not None:
-            if (image or known.image, release or known.release) == (known.image, known.release):
-                return known
-            raise LabError(
-                f"host {name} is there as {known.image}:{known.release}, not as {kind}: "
-                f"take it down first with 'lab.py down --lab {self.name} {name}'"
-            )
-        _check_name("host", name)
-        if name == INTERNET:
-            raise LabError("every lab has its internet already: do not ask for it")
-        taken = {host.number for host in hosts.values()}
-        free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
-        if not free:
-            raise LabError(f"lab {self.name} is full: take hosts down with 'lab.py down --lab {self.name} HOST'")
-        return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, free[0])
-
     def _power_on(self, host: Host) -> None:
         group = _group(host)
         if self.is_running(host):
@@ -301,6 +281,28 @@ class Lab:
             "hosts": {name: {**asdict(host), **asdict(host.address)} for name, host in hosts.items()},
         }
         put(folder / "lab.json", json.dumps(facts, indent=2) + "\n")
+
+
+def placed(request: str, hosts: Mapping[str, Host]) -> Host:
+    """The host that is asked for: the one that is there, or a new one in the first free place on the LAN."""
+    name, _equals, kind = request.partition("=")
+    image, _colon, release = kind.rpartition(":")
+    known = hosts.get(name)
+    if known is not None:
+        if (image or known.image, release or known.release) == (known.image, known.release):
+            return known
+        raise LabError(
+            f"host {name} is there as {known.image}:{known.release}, not as {kind}: "
+            f"take it down first with 'lab.py down {name}'"
+        )
+    _check_name("host", name)
+    if name == INTERNET:
+        raise LabError("every lab has its internet already: do not ask for it")
+    taken = {host.number for host in hosts.values()}
+    free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
+    if not free:
+        raise LabError(f"the lab is full, there is no place for {name}: take hosts down with 'lab.py down HOST'")
+    return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, free[0])
 
 
 def labs() -> list[str]:

@@ -27,6 +27,9 @@ _TOOLS = {
     "mount": "mount",
 }
 
+# Debian's 128 is used up by a dozen hosts; a LAN of the lab holds at most 239.
+_INOTIFY_INSTANCES = 4096
+
 # What the kernel must let us do, tried and thrown away with the namespaces.
 _TRIAL = """
 mount -t tmpfs lab /mnt
@@ -49,13 +52,13 @@ def why_not() -> str:
     }
     for need, is_met in needs.items():
         if not is_met():
-            return f"the lab needs {need}"
+            return f"it needs {need}"
     apart = ["unshare", "--mount", "--net", "sh", "-euc", _TRIAL]
     trial = subprocess.run(apart, capture_output=True, text=True, check=False)
     if trial.returncode == 0:
         return ""
     reason = (trial.stderr.strip().splitlines() or ["no message"])[-1]
-    return f"the lab needs new mount and network namespaces, overlay mounts and bridges: {reason}"
+    return f"it needs new mount and network namespaces, overlay mounts and bridges: {reason}"
 
 
 def cgroup_root() -> Path | None:
@@ -78,6 +81,18 @@ def _is_usable(root: Path) -> bool:
         return (trial / "cgroup.kill").exists()
     finally:
         trial.rmdir()
+
+
+def make_room() -> None:
+    """Raise the kernel's count of inotify instances per user, of which every systemd takes several, if it is low."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text(encoding="utf-8")) >= _INOTIFY_INSTANCES:
+        return
+    try:
+        limit.write_text(str(_INOTIFY_INSTANCES), encoding="utf-8")
+        say(f"set fs.inotify.max_user_instances to {_INOTIFY_INSTANCES} until this machine boots again")
+    except OSError as error:
+        say(f"the machine is left with few inotify instances, enough for some ten hosts: {error}")
 
 
 def missing_packages() -> list[str]:

@@ -61,7 +61,7 @@ VARIABLES = {
     "port": "{{ 8135 }}",
     "near": "{{ ['198.51.100.0/24'] }}",
 }
-DOCUMENTED_EXAMPLES = {task["name"]: task for task in yaml.safe_load(traffic_policy.DOCUMENTED_EXAMPLES)}
+DOCUMENTED_EXAMPLES = {task["name"]: task for task in yaml.safe_load(traffic_policy.EXAMPLES)}
 
 
 class Played(t.NamedTuple):

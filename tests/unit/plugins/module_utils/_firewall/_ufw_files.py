@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from hypothesis import strategies as st
 
@@ -166,6 +167,7 @@ _PORTS = ["any", "22", "443", "8125", "80,443", "8000:9000", "22,6000:6007,443"]
 _COMMENTS = ["", "", "web", "netwall.datadog", "naïve ✓ \U0001f600", "a\u2028b", "comment= ### tuple ###", "'\"\\ %20"]
 
 
+@functools.cache
 def operators_rules(family: int) -> st.SearchStrategy[OperatorsRule]:
     """Any rule that an operator can give to ``ufw``."""
     addresses = st.sampled_from(_ADDRESSES[family])

@@ -34,7 +34,7 @@ _ports = st.one_of(
 )
 _rules = st.builds(
     lambda direction, action, protocol, network, ports, flows: Rule(
-        direction, action, protocol, network, *ports, flows=flows
+        direction, action, protocol, network, ports[0], ports[1], flows
     ),
     st.sampled_from(["outbound", "inbound"]),
     st.sampled_from(["allow", "deny"]),

@@ -70,11 +70,14 @@ BY_HAND = (
 )
 
 
+_blocks = {family: st.builds(block, operators_rules(family), st.just(family)) for family in (4, 6)}
+_parts = {f: st.lists(st.one_of(_blocks[f], _blocks[f], st.sampled_from(BY_HAND)), max_size=6) for f in (4, 6)}
+
+
 @st.composite
 def operators_files(draw: st.DrawFn, family: int) -> str:
     """A file as an operator may have left it: by ufw, by hand, by an editor with ideas of its own."""
-    blocks = st.builds(block, operators_rules(family), st.just(family))
-    parts = draw(st.lists(st.one_of(blocks, blocks, st.sampled_from(BY_HAND)), max_size=6))
+    parts = draw(_parts[family])
     text = rules_file(family, *parts)
     if draw(st.booleans()):
         before, _mark, after = TEMPLATES[family].partition("### RULES ###\n")
@@ -93,7 +96,7 @@ def _our_rules(family: int) -> st.SearchStrategy[tuple[Rule, ...]]:
     flows = st.lists(st.sampled_from(["agents-tcp-443-out", "apm", "logs"]), min_size=1, max_size=2, unique=True)
     rules = st.builds(
         lambda direction, action, protocol, network, ports, flows: Rule(
-            direction, action, protocol, network, *ports, flows=tuple(flows)
+            direction, action, protocol, network, ports[0], ports[1], tuple(flows)
         ),
         st.sampled_from(["inbound", "outbound"]),
         st.sampled_from(["allow", "deny"]),
@@ -106,7 +109,7 @@ def _our_rules(family: int) -> st.SearchStrategy[tuple[Rule, ...]]:
 
 
 _worlds = families.flatmap(
-    lambda family: st.tuples(st.just(family), operators_files(family), _our_rules(family), _our_rules(family))
+    {f: st.tuples(st.just(f), operators_files(f), _our_rules(f), _our_rules(f)) for f in (4, 6)}.__getitem__
 )
 
 

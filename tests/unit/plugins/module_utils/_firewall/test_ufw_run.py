@@ -1,0 +1,360 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole runs on a host whose files are real and whose kernel is made up: all or nothing, and who comes in between."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import fcntl
+import functools
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
+    transaction,
+    ufw,
+    ufw_live,
+    ufw_switch,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
+from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
+    OperatorsRule,
+    block,
+    rules_file,
+)
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+NTP = Flow("ntp-udp-123-out", "outbound", "allow", "udp", 123, ANYWHERE)
+LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("192.0.2.0/24", "2001:db8::/32"))
+WEB = OperatorsRule("allow", "tcp", dport="80")
+
+
+class Machine:
+    """A host with ufw; *broken* is the name of the command that fails, *after* is called when one has worked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rules = {4: folder / "user.rules", 6: folder / "user6.rules"}
+        for family, path in self.rules.items():
+            path.write_text(rules_file(family, block(WEB, family)), encoding="ascii")
+        self.configuration, self.defaults = folder / "ufw.conf", folder / "default"
+        self.configuration.write_text("# the switch\nENABLED=yes\n", encoding="ascii")
+        self.defaults.write_text('IPV6=yes\nDEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n', "ascii")
+        self.state = folder / "state" / "datadog"
+        self.broken = ""
+        self.after: t.Callable[[], None] = lambda: None
+        self.kernel: dict[int, dict[str, list[str]]] = {}
+        self.load()
+
+    def load(self) -> None:
+        """What ``ufw reload`` does."""
+        for family, path in self.rules.items():
+            lines = [line for line in path.read_text(encoding="ascii").splitlines() if line.startswith("-A ")]
+            prefix = "ufw6" if family == 6 else "ufw"
+            self.kernel[family] = {
+                **{f"{prefix}-before-{way}": [f"-A {prefix}-before-{way} -j {prefix}-user-{way}"] for way in WAYS},
+                **{f"{prefix}-user-{way}": [x for x in lines if f" {prefix}-user-{way} " in x] for way in WAYS},
+            }
+
+    def command(self, argv: list[str], stdin: str | None = None) -> str:
+        """iptables-save and iptables-restore, for both families."""
+        name, _dash, what = argv[0].partition("-")
+        if argv[0] == self.broken:
+            raise FirewallError(f"'{argv[0]}' ended with 4: no such luck")
+        chains = self.kernel[6 if name == "ip6tables" else 4]
+        if what == "save":
+            return "\n".join(["*filter", *(line for rules in chains.values() for line in rules), "COMMIT", ""])
+        for line in (stdin or "").splitlines()[1:-1]:
+            command, chain, *rest = line.split(" ")
+            if command == "-A":
+                chains[chain].append(line)
+            elif command == "-D":
+                del chains[chain][int(rest[0]) - 1]
+            else:
+                chains[chain].insert(int(rest[0]) - 1, " ".join(["-A", chain, *rest[1:]]))
+        self.after()
+        return ""
+
+    def run(self, *flows: Flow, check_mode: bool = False, **asked: t.Any) -> Outcome:
+        return ufw.Ufw().reconcile(Request(flows=flows, **asked), check_mode)
+
+    def fault(self, *flows: Flow, **asked: t.Any) -> str:
+        with pytest.raises(FirewallError) as caught:
+            self.run(*flows, **asked)
+        return str(caught.value)
+
+    def everything(self) -> t.Any:
+        """All that a run could change."""
+        return {p.name: p.read_bytes() for p in self.rules.values()}, copy.deepcopy(self.kernel), self.state.exists()
+
+
+WAYS = ("input", "output")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    monkeypatch.setattr(ufw, "RULES_PATHS", {family: str(path) for family, path in made.rules.items()})
+    monkeypatch.setattr(ufw, "CONFIGURATION", str(made.configuration))
+    monkeypatch.setattr(ufw, "DEFAULTS", str(made.defaults))
+    monkeypatch.setattr(ufw, "UFW_LOCK", str(tmp_path / "ufw.lock"))
+    monkeypatch.setattr(ufw, "_KERNEL_HAS_IPV6", str(made.defaults))
+    monkeypatch.setattr(ufw, "load_state", functools.partial(transaction.load_state, str(made.state)))
+    monkeypatch.setattr(ufw, "save_state", lambda state: transaction.save_state(state, str(made.state)))
+    monkeypatch.setattr(
+        ufw, "one_run_at_a_time", functools.partial(transaction.one_run_at_a_time, path=str(tmp_path / "lock"))
+    )
+    monkeypatch.setattr(ufw_live, "run", made.command)
+    monkeypatch.setattr(transaction, "_POLL", 0.001)
+    return made
+
+
+# --- A run ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_changes_files_and_kernel_alike(machine: Machine) -> None:
+    outcome = machine.run(NTP, LOGS)
+    assert outcome.added == ("logs-tcp-443-out", "ntp-udp-123-out")
+    _files, kernel, _state = machine.everything()
+    assert [line.rpartition(" -j ")[0] for line in kernel[4]["ufw-user-output"]] == [
+        "-A ufw-user-output -p tcp -d 192.0.2.0/24 --dport 443",
+        "-A ufw-user-output -p udp --dport 123",
+    ]
+    machine.load()
+    assert machine.kernel == kernel
+
+
+def test_a_second_run_touches_nothing(machine: Machine) -> None:
+    machine.run(NTP)
+    machine.broken = "iptables-restore"
+    before = [path.stat().st_ino for path in machine.rules.values()]
+    assert not machine.run(NTP).changed
+    assert [path.stat().st_ino for path in machine.rules.values()] == before
+
+
+@pytest.mark.parametrize("flows", [(), (NTP,), (NTP, LOGS)])
+def test_check_mode_predicts_what_the_run_then_does_and_changes_nothing(
+    machine: Machine, flows: tuple[Flow, ...]
+) -> None:
+    machine.run(LOGS)
+    before = machine.everything()
+    predicted = machine.run(*flows, check_mode=True)
+    assert machine.everything() == before
+    assert machine.run(*flows) == predicted
+
+
+def test_absent_leaves_what_was_there(machine: Machine) -> None:
+    before = machine.everything()
+    machine.run(NTP, LOGS)
+    machine.run(state="absent")
+    assert machine.everything() == before
+
+
+@pytest.mark.parametrize("value", ["no", '"no"', "maybe"])
+def test_ipv6_is_left_alone_where_ufw_does_none(machine: Machine, value: str) -> None:
+    machine.defaults.write_text(f"IPV6=yes\n#IPV6=yes\nIPV6={value}\n", encoding="ascii")
+    before = machine.everything()
+    assert machine.run(NTP).warnings
+    after = machine.everything()
+    assert (after[0]["user6.rules"], after[1][6]) == (before[0]["user6.rules"], before[1][6])
+
+
+# --- All or nothing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("iptables-restore", "Loading the IPv4 rules failed: 'iptables-restore' ended with 4: no such luck; "),
+        ("ip6tables-restore", "Loading the IPv6 rules failed: 'ip6tables-restore' ended with 4: no such luck; "),
+    ],
+)
+def test_a_kernel_that_takes_one_family_only_gets_none(machine: Machine, broken: str, said: str) -> None:
+    machine.run(LOGS)
+    before = machine.everything()
+    machine.broken = broken
+    assert machine.fault(NTP, precedence="ours").startswith(said)
+    assert machine.everything() == before
+
+
+def test_going_back_knows_ours_from_theirs_that_say_the_same(machine: Machine) -> None:
+    same = OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.0/24", way="out")
+    everything = OperatorsRule("deny", way="out")
+    machine.rules[4].write_text(rules_file(4, block(everything, 4), block(same, 4)), encoding="ascii")
+    machine.load()
+    machine.run(LOGS, precedence="ours")
+    before = machine.everything()
+    machine.broken = "ip6tables-restore"
+    assert "Loading the IPv6 rules failed" in machine.fault(LOGS, NTP, precedence="theirs")
+    assert machine.everything() == before
+
+
+@pytest.mark.parametrize("name", ["user.rules", "user6.rules"])
+def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    machine.run(LOGS)
+    before = machine.everything()
+    write, left = transaction.write_atomically, [name]
+
+    def write_or_fail(path: str, data: bytes) -> None:
+        if path.endswith(f"/{name}") and left:
+            left.clear()
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(transaction, "write_atomically", write_or_fail)
+    said = machine.fault(NTP, precedence="ours")
+    assert said.endswith(f"/{name} failed: [Errno 28] No space left on device; the old rules are back.")
+    assert machine.everything() == before
+
+
+@pytest.fixture
+def switch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
+    """What was done to the switch of a ufw that is off; it is stuck if the list begins with an error."""
+    machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
+    calls: list[t.Any] = []
+
+    def switch_on() -> None:
+        calls.append("on")
+        if isinstance(calls[0], Exception):
+            raise calls[0]
+        machine.configuration.write_text("ENABLED=yes\n", encoding="ascii")
+        machine.load()
+
+    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: {"peer": "", "files": {}})
+    monkeypatch.setattr(ufw_switch, "switch_on", switch_on)
+    monkeypatch.setattr(ufw_switch, "switch_off", lambda record, running: calls.append(("off", record, running)))
+    return calls
+
+
+def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Machine, switch: list[t.Any]) -> None:
+    before = machine.everything()
+    switch.append(FirewallError("ufw is ill"))
+    said = machine.fault(NTP, enable=True, management=False)
+    assert said == "Switching ufw on failed: ufw is ill; the old rules are back."
+    assert switch[1:] == ["on", ("off", {"peer": "", "files": {}}, True)]
+    assert machine.everything() == before
+
+
+def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine, switch: list[t.Any]) -> None:
+    assert machine.run(NTP, enable=True, management=False).after[0] == "ufw is on"
+    assert switch == ["on"]
+    assert transaction.load_state(str(machine.state)) == {"switched_on": {"peer": "", "files": {}}}
+
+
+def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine, switch: list[t.Any]) -> None:
+    before = machine.everything()
+    machine.run(NTP, enable=True, management=False)
+    assert machine.run(state="absent").after == ("ufw is off",)
+    assert switch == ["on", ("off", {"peer": "", "files": {}}, True)]
+    assert machine.everything()[0::2] == before[0::2]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_ufw_that_is_not_loaded_is_refused_before_anything_is_changed(machine: Machine, family: int) -> None:
+    machine.kernel[family] = {}
+    before = machine.everything()
+    assert machine.fault(NTP).startswith(f"ufw is switched on, but its IPv{family} rules are not in the kernel ")
+    assert machine.everything() == before
+
+
+# --- Others at work ---------------------------------------------------------------------------------------------------
+
+
+def rewrite(machine: Machine, times: int) -> t.Callable[[], None]:
+    """An operator's ``ufw allow 8080`` that had read the files before us and writes back what it read, some times."""
+    left = [None] * times
+    text = rules_file(4, block(WEB, 4), block(dataclasses.replace(WEB, dport="8080"), 4))
+
+    def write_back() -> None:
+        if left:
+            left.pop()
+            machine.rules[4].write_text(text, encoding="ascii")
+            machine.load()
+
+    return write_back
+
+
+def test_a_ufw_command_that_erases_our_rules_is_followed_by_another_pass(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 1)))
+    assert machine.run(NTP).added == ("ntp-udp-123-out",)
+    text = machine.rules[4].read_text(encoding="ascii")
+    assert "--dport 8080" in text
+    assert "--dport 123" in text
+
+
+def test_something_that_erases_our_rules_again_and_again_is_reported(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 99)))
+    assert machine.fault(NTP) == (
+        f"Something keeps rewriting {machine.rules[4]}: after 6 passes our rules still don't stay; find it."
+    )
+
+
+def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.Any]]:
+    """ufw's lock, and what *happens* whenever we have let it go."""
+    lock = ufw._ufw_lock
+
+    @contextlib.contextmanager
+    def lock_and_after() -> t.Iterator[t.Any]:
+        with lock() as released:
+            yield released
+        happens()
+
+    return lock_and_after
+
+
+WAITING = """
+import fcntl, sys
+with open(sys.argv[1], "a") as lock:
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def a_ufw_command(machine: Machine) -> t.Iterator[subprocess.Popen[str]]:
+    """A process that waits for ufw's lock, as ``ufw`` does, and then holds it until its input ends."""
+    argv = [sys.executable, "-c", WAITING, str(machine.rules[4].with_name("ufw.lock"))]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_ufw_command_at_work_is_waited_for_and_then_given_up_on(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ufw, "_LOCK_TIMEOUT", 0.05)
+    before = machine.everything()
+    with a_ufw_command(machine) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        assert machine.fault(NTP) == (
+            f"A ufw command has held {ufw.UFW_LOCK} for 0.05 seconds; try again when it is done."
+        )
+    assert machine.everything() == before
+    assert machine.run(NTP).changed
+
+
+def test_a_ufw_command_that_waits_for_the_lock_is_seen(machine: Machine) -> None:
+    with open(ufw.UFW_LOCK, "a", encoding="ascii") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        assert not ufw._has_waiters(lock.fileno())
+        with a_ufw_command(machine):
+            transaction.wait_for(lambda: ufw._has_waiters(lock.fileno()), 30, "it was never seen")

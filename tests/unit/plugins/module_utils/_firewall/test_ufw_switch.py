@@ -1,0 +1,224 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Switching ufw on and off: what is refused before, what is remembered, and what is put back, on a made-up kernel."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+import pytest
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_live, ufw_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+EMPTY = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+FOREIGN = EMPTY.replace("COMMIT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT")
+# What is left of ufw after ``ufw disable``, beside a chain of somebody else.
+LEFT_OVER = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT DROP [0:0]
+:f2b-sshd - [0:0]
+:ufw-before-input - [0:0]
+:ufw-user-input - [0:0]
+-A INPUT -p tcp -m tcp --dport 22 -j f2b-sshd
+-A INPUT -j ufw-before-input
+-A INPUT -i lo -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+COMMIT
+"""
+SYSTEM = {"is-enabled ufw.service": "disabled", "is-active firewalld.service": "disabled"}
+IPV6 = {"IPV6": "yes"}
+
+
+class Kernel:
+    """Both filter tables as iptables-save prints them, None where the kernel has no such family; and what was run."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, str | None] = {"iptables-save": EMPTY, "ip6tables-save": EMPTY}
+        self.system = dict(SYSTEM)
+        self.ran: list[str] = []
+
+    def run(self, argv: list[str], stdin: str | None = None) -> str:
+        if argv[0] in self.saved:
+            saved = self.saved[argv[0]]
+            if saved is None:
+                raise FirewallError("no such family")
+            return saved
+        self.ran += [" ".join(argv), *(stdin or "").splitlines()]
+        return ""
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    for module in (ufw_live, ufw_switch):
+        monkeypatch.setattr(module, "run", made.run)
+    monkeypatch.setattr(ufw_switch, "_unit", lambda question, unit: made.system[f"{question} {unit}"])
+    return made
+
+
+def remembered(defaults: t.Mapping[str, str] = IPV6, **asked: t.Any) -> ufw_switch.Record:
+    return ufw_switch.remember(defaults, {}, Request(**asked))
+
+
+def refusal(defaults: t.Mapping[str, str]) -> str:
+    with pytest.raises(FirewallError) as caught:
+        remembered(defaults)
+    return str(caught.value)
+
+
+# --- Before -----------------------------------------------------------------------------------------------------------
+
+
+def test_two_firewalls_are_refused(kernel: Kernel) -> None:
+    kernel.system["is-active firewalld.service"] = "active"
+    assert refusal(IPV6).startswith("firewalld is running, and two firewalls on one host undo each other")
+
+
+@pytest.mark.parametrize(
+    ("table", "defaults", "said"),
+    [
+        ("iptables-save", {"IPV6": "yes", "MANAGE_BUILTINS": "yes"}, "(MANAGE_BUILTINS=yes), would wipe the IPv4 "),
+        ("ip6tables-save", {"IPV6": "yes", "MANAGE_BUILTINS": "YES"}, "(MANAGE_BUILTINS=yes), would wipe the IPv6 "),
+        ("ip6tables-save", {"IPV6": "no"}, "(IPV6=no), would wipe the IPv6 "),
+    ],
+)
+def test_rules_of_others_that_ufw_would_wipe_are_an_obstacle(
+    kernel: Kernel, table: str, defaults: dict[str, str], said: str
+) -> None:
+    kernel.saved[table] = FOREIGN
+    assert said in refusal(defaults)
+
+
+@pytest.mark.parametrize(
+    ("table", "defaults"),
+    [("iptables-save", IPV6), ("ip6tables-save", IPV6), ("iptables-save", {"IPV6": "no", "MANAGE_BUILTINS": "no"})],
+)
+def test_rules_of_others_that_ufw_leaves_alone_are_no_obstacle(
+    kernel: Kernel, table: str, defaults: dict[str, str]
+) -> None:
+    kernel.saved[table] = FOREIGN
+    assert remembered(defaults)["unit"] == "disabled"
+
+
+def test_what_stood_before_is_remembered(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.saved["iptables-save"] = LEFT_OVER
+    rules, sysctls = tmp_path / "user.rules", tmp_path / "sysctl.conf"
+    rules.write_bytes(b"theirs \xff")
+    sysctls.write_text("#net/ipv4/ip_forward=1\n; net.ipv4.ip_forward=1\nnet.no-such-key=1\n", encoding="ascii")
+    paths = {4: str(rules), 6: str(tmp_path / "user6.rules")}
+    session = Session("198.51.100.7", 50123, "192.0.2.11", 22)
+    assert ufw_switch.remember({**IPV6, "IPT_SYSCTL": str(sysctls)}, paths, Request(session=session)) == {
+        "peer": "198.51.100.7",
+        "files": {"4": base64.b64encode(b"theirs \xff").decode()},
+        "chains": {
+            "4": ["FORWARD", "INPUT", "OUTPUT", "f2b-sshd", "ufw-before-input", "ufw-user-input"],
+            "6": ["FORWARD", "INPUT", "OUTPUT"],
+        },
+        "policies": {
+            "4": {"INPUT": "ACCEPT", "FORWARD": "ACCEPT", "OUTPUT": "DROP"},
+            "6": {"INPUT": "ACCEPT", "FORWARD": "ACCEPT", "OUTPUT": "ACCEPT"},
+        },
+        "loopback": [],
+        "unit": "disabled",
+        "sysctls": {},
+    }
+
+
+@pytest.mark.parametrize("asked", [{}, {"management": False, "session": Session("192.0.2.1", 1, "192.0.2.2", 22)}])
+def test_a_connection_that_is_not_kept_is_not_remembered(kernel: Kernel, asked: dict[str, t.Any]) -> None:
+    assert kernel.ran == []
+    assert remembered(**asked)["peer"] == ""
+
+
+def test_a_kernel_without_ipv6_has_none_to_remember(kernel: Kernel) -> None:
+    kernel.saved["ip6tables-save"] = None
+    assert set(remembered()["chains"]) == {"4"}
+
+
+# --- On and off -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "ran"),
+    [
+        ("disabled", ["ufw --force enable", "systemctl enable --quiet ufw.service"]),
+        ("enabled", ["ufw --force enable"]),
+        ("masked", ["ufw --force enable"]),
+        ("", ["ufw --force enable"]),
+    ],
+)
+def test_ufw_comes_on_now_and_at_every_boot(kernel: Kernel, unit: str, ran: list[str]) -> None:
+    kernel.system["is-enabled ufw.service"] = unit
+    ufw_switch.switch_on()
+    assert kernel.ran == ran
+
+
+def test_what_ufw_left_behind_goes_and_what_others_have_stays(kernel: Kernel) -> None:
+    before = remembered()
+    kernel.saved["iptables-save"] = LEFT_OVER
+    ufw_switch.switch_off({**before, "chains": {"4": ["INPUT", "f2b-sshd"], "6": ["INPUT"]}}, True)
+    assert kernel.ran == [
+        "ufw --force disable",
+        "iptables-restore --noflush -w 30",
+        "*filter",
+        "-D INPUT -j ufw-before-input",
+        "-F ufw-before-input",
+        "-F ufw-user-input",
+        "-X ufw-before-input",
+        "-X ufw-user-input",
+        "-P OUTPUT ACCEPT",
+        "COMMIT",
+    ]
+
+
+def test_chains_of_ufw_that_stood_before_stay(kernel: Kernel) -> None:
+    kernel.saved["iptables-save"] = LEFT_OVER
+    before = remembered()
+    ufw_switch.switch_off(before, True)
+    assert kernel.ran == ["ufw --force disable"]
+
+
+def test_what_ufw_let_pass_on_lo_where_it_does_no_ipv6_goes(kernel: Kernel) -> None:
+    before = remembered({"IPV6": "no"})
+    kernel.saved["ip6tables-save"] = EMPTY.replace("COMMIT", "-A INPUT -i lo -j ACCEPT\nCOMMIT")
+    ufw_switch.switch_off(before, False)
+    assert kernel.ran == ["ip6tables-restore --noflush -w 30", "*filter", "-D INPUT -i lo -j ACCEPT", "COMMIT"]
+
+
+def test_a_ufw_that_came_on_at_boot_before_still_does(kernel: Kernel) -> None:
+    kernel.system["is-enabled ufw.service"] = "enabled"
+    before = remembered()
+    ufw_switch.switch_off(before, False)
+    assert kernel.ran == []
+
+
+def test_a_ufw_that_did_not_come_on_at_boot_before_does_not_again(kernel: Kernel) -> None:
+    before = remembered()
+    kernel.system["is-enabled ufw.service"] = "enabled"
+    ufw_switch.switch_off(before, False)
+    assert kernel.ran == ["systemctl disable --quiet ufw.service"]
+
+
+def test_a_table_that_was_not_there_before_goes_when_it_is_empty(kernel: Kernel) -> None:
+    kernel.saved["iptables-save"] = ""
+    before = remembered()
+    kernel.saved["iptables-save"] = EMPTY
+    ufw_switch.switch_off(before, False)
+    assert kernel.ran == ["nft delete table ip filter"]
+
+
+def test_a_table_that_others_use_by_now_stays(kernel: Kernel) -> None:
+    kernel.saved["iptables-save"] = ""
+    before = remembered()
+    kernel.saved["iptables-save"] = FOREIGN
+    ufw_switch.switch_off(before, False)
+    assert kernel.ran == []
