@@ -76,9 +76,10 @@ venv=$cache/venv-$venv_key
 tree=$cache/tree-$tree_key
 link=$tree/ansible_collections/netwall/datadog
 
+# Other checkouts may be at work in the same environment: it is made anew only if it is no good.
 is_made() {
     # The second question: a Python that was removed since leaves an environment that cannot start.
-    [ -e "$venv/.complete" ] && "$venv/bin/python" -c '' 2>/dev/null && [ "$(readlink -- "$link")" = "$root" ]
+    [ -e "$venv/.complete" ] && "$venv/bin/python" -c '' 2>/dev/null
 }
 
 make_environment() {
@@ -87,8 +88,6 @@ make_environment() {
     "$python" -m venv "$venv" >&2
     env -u PYTHONPATH "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes \
         --requirement "$requirements" >&2 || fail "pip could not install requirements-dev.txt: its message is above"
-    mkdir -p -- "${link%/*}"
-    ln -sfn -- "$root" "$link"
     : >"$venv/.complete"
 }
 
@@ -99,6 +98,10 @@ if ! is_made; then
         "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
         is_made || make_environment
     ) 9>"$cache/setup.lock"
+fi
+if [ "$(readlink -- "$link")" != "$root" ]; then
+    mkdir -p -- "${link%/*}"
+    ln -sfn -- "$root" "$link"
 fi
 
 # --- The command ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 # Connections that end in a server process which listens on the network of the host.
-_NETWORK_TRANSPORTS = ("ssh", "paramiko_ssh", "paramiko", "libssh", "ansible.netcommon.libssh", "winrm", "psrp")
+_NETWORK_TRANSPORTS = ("ssh", "paramiko_ssh", "paramiko", "libssh", "ansible.netcommon.libssh")
 
 
 class ActionModule(ActionBase):

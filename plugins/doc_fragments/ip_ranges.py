@@ -30,10 +30,9 @@ options:
     type: str
   families:
     description:
-      - The address families wanted, at least one.
+      - The address families wanted, V(ipv4) and V(ipv6); at least one.
     type: list
     elements: str
-    choices: [ipv4, ipv6]
     default: [ipv4, ipv6]
   locations:
     description:

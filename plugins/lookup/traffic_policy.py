@@ -61,6 +61,11 @@ options:
       - The networks in which the proxy is. Required where O(proxy) gives it by name, since a firewall goes by address.
     type: list
     elements: str
+  extra_flows:
+    description:
+      - More flows, of the form that M(netwall.datadog.host_firewall) takes. They are checked, and put behind.
+    type: list
+    elements: dict
   ntp_networks:
     description:
       - The networks of the time servers that the Agent asks. When not set, anywhere.

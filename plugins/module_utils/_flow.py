@@ -172,7 +172,7 @@ def _checked_port(name: str, value: t.Any) -> int:
         port = int(str(value))
     except ValueError:
         port = 0
-    if isinstance(value, bool) or not 1 <= port <= 65535:
+    if not 1 <= port <= 65535:
         raise FlowError(f"Flow '{name}' has the port {value!r}; it must be a number from 1 to 65535.")
     return port
 

@@ -13,11 +13,11 @@ description:
   - Brings the firewall of a host to exactly the flows it is given, in one call, whatever their number.
   - Rules made by this module carry a comment that names their flow. A rule of anybody else is never changed, moved
     or removed; what such a rule overrules is returned as RV(shadowed).
-  - Either all of a change takes effect or none of it.
+  - A step that fails takes back those before it, so that all of a change takes effect or none of it.
   - An inbound flow that is denied is denied to everybody but this host itself, whose traffic to itself crosses the
     interface C(lo) alone. Connections that are already open are not cut.
 author:
-  - netwall.datadog authors (@netwall)
+  - netwall.datadog authors (!UNKNOWN)
 requirements:
   - Nothing but Python 3.8 or later on the managed host.
 options:
@@ -244,7 +244,7 @@ def _session(params: dict[str, t.Any]) -> Session | None:
     if params["management"] and not session and params["crosses_network"] and params["state"] == "present":
         raise FirewallError(
             "The connection that this play came in on can't be found among this host's processes, so it can't be kept; "
-            "run the task without 'async', or set 'management: false' if you have another way in."
+            "set 'management: false' if you have another way in."
         )
     return session
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow, FlowError, merge
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import select
 from ansible_collections.netwall.datadog.plugins.plugin_utils._local import local_flows, sources
@@ -91,7 +91,7 @@ def build(request: Request, document: Document | None) -> Policy:
         site=plan.site.site,
         version=document.version if document else None,
         modified=document.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if document else None,
-        flows=tuple(flows),
+        flows=_with_extra(flows, request.extra_flows or ()),
         destinations=tuple(
             Destination(name, hop.route.protocol, hop.port, hop.product.name, hop.route.section)
             for hop in plan.hops
@@ -99,6 +99,13 @@ def build(request: Request, document: Document | None) -> Policy:
         ),
         warnings=tuple(dict.fromkeys(plan.warnings)),
     )
+
+
+def _with_extra(flows: list[Flow], extra: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Flow, ...]:
+    try:
+        return tuple(merge([*flows, *map(Flow.from_dict, extra)]))
+    except FlowError as error:
+        raise PolicyError(f"The option extra_flows is wrong: {error}") from None
 
 
 class _Draft:

@@ -43,6 +43,7 @@ class Request:
     non_local_traffic: t.Mapping[str, t.Any] | None = None
     inbound_from: t.Mapping[str, t.Any] | None = None
     ports: t.Mapping[str, t.Any] | None = None
+    extra_flows: t.Sequence[t.Mapping[str, t.Any]] | None = None
     families: t.Sequence[str] = ("ipv4", "ipv6")
     exclude: t.Sequence[str] = ()
     locations: t.Sequence[str] = ()

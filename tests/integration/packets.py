@@ -5,9 +5,10 @@
 
 """What passes and what doesn't, as a table of packets: sends them in a lab, prints what became of them.
 
-    packets.py --lab FOLDER --host HOST <rows.json
+    packets.py --lab FOLDER --host HOST [--no-firewall] <rows.json
 
-reads, for the lab whose folder `lab.py up` prints, {"open": [ROW, …], "closed": [ROW, …]}. A row is sent over IPv4 and over IPv6 (unless it lists "families"):
+FOLDER is what `lab.py up` prints. The input is {"open": [ROW, …], "closed": [ROW, …]}; each row is sent over IPv4 and over
+IPv6, unless it lists "families":
     what    what it shows, for a person
     from    where it starts: a place
     to      where it goes: a place
@@ -17,7 +18,8 @@ reads, for the lab whose folder `lab.py up` prints, {"open": [ROW, …], "closed
 A place is "host" (the one of --host), "loopback" or "itself" (where it starts), the name of another host, or a path in
 lab.json such as "neighbour", "intakes.agents", "callers.webhooks" or "elsewhere.stranger".
 
-With --no-firewall all packets are to be answered. Exit status 1, and a sentence on standard error for each, if a packet of "open" is not answered or one of "closed" is.
+Exit status 1, and a sentence on standard error for each, if a packet of "open" is not answered or one of "closed" is;
+with --no-firewall all are to be answered.
 """
 
 from __future__ import annotations

@@ -45,6 +45,11 @@ class Standing:
         return decide([*ours, *self.theirs] if ours_first else [*self.theirs, *ours], packet)
 
 
+def peer_of(request: Request) -> str | None:
+    """The address at the other end of the management connection, None where it needs no keeping."""
+    return request.session.address if request.management and request.session else None
+
+
 def rules_to_keep(request: Request, standing: Standing, rules: t.Sequence[Rule], peer: str | None) -> list[Rule]:
     """The rules that keep the management connection beside *rules*, as few as it needs.
 

@@ -32,6 +32,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
+    peer_of,
     refuse_lockout,
     rules_to_keep,
 )
@@ -109,7 +110,7 @@ class Ufw:
 
     def reconcile(self, request: Request, check_mode: bool) -> Outcome:
         if check_mode:
-            return make_plan(_read_host(), request).outcome
+            return _planned(_read_host(), request).outcome
         with one_run_at_a_time(_LOCK_TIMEOUT):
             return self._reconcile(request)
 
@@ -121,7 +122,7 @@ class Ufw:
         for _pass in range(_PASSES):
             with _ufw_lock() as released:
                 host = _read_host()
-                plan = make_plan(host, request, known)
+                plan = _planned(host, request, known)
                 if not plan.outcome.changed:
                     return first or plan.outcome
                 _apply(host, plan, request, released)
@@ -130,6 +131,13 @@ class Ufw:
         raise FirewallError(
             f"Something keeps rewriting {RULES_PATHS[4]}: after {_PASSES} passes our rules still don't stay; find it."
         )
+
+
+def _planned(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
+    plan = make_plan(host, request, known)
+    if plan.switch_on:
+        ufw_switch.refuse_to_switch_on(host.defaults)
+    return plan
 
 
 def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
@@ -212,8 +220,8 @@ def _said(found: Tuple) -> tuple[t.Any, ...]:
 
 def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> tuple[Rule, ...]:
     wanted = [rule for flow in request.flows for rule in rules_of(flow)]
-    recorded = host.state.get("switched_on", {}).get("peer")
-    peer = recorded or (request.session.address if switch_on and request.session else None)
+    # The session that is open while ufw comes on; a later run, from wherever, changes nothing about it.
+    peer = peer_of(request) if switch_on else host.state.get("switched_on", {}).get("peer")
     rules = compile_rules([*wanted, *rules_to_keep(request, host.standing, wanted, peer)])
     if request.management and not request.session and (switch_on or request.management_networks):
         warnings.append(
@@ -260,7 +268,7 @@ def _refuse_unloaded(*tables: Live) -> None:
         if not table.is_loaded:
             raise FirewallError(
                 f"ufw is switched on, but its IPv{table.family} rules are not in the kernel (or stand in the other of "
-                "iptables' two variants), and rules put there now would do nothing; see 'ufw status', run 'ufw reload'"
+                "iptables' two variants), and rules put there now would do nothing; see 'ufw status', run 'ufw reload'."
             )
 
 
@@ -288,7 +296,7 @@ def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.
             switch_off(host.enabled)
         if plan.switch_on:
             transaction.step("Recording what stood before us", lambda: save_state(old_state))
-            before = before or ufw_switch.remember(host.defaults, RULES_PATHS, request)
+            before = {**(before or ufw_switch.remember(host.defaults, RULES_PATHS)), "peer": peer_of(request)}
             save_state({**old_state, "switched_on": before})
         _load(transaction, host, plan, request)
         if plan.switch_on:

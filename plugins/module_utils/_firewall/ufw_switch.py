@@ -13,7 +13,7 @@ import contextlib
 import os
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import read_bytes, read_text, run
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live, restore
 
@@ -24,25 +24,29 @@ _BUILT_IN = ("INPUT", "FORWARD", "OUTPUT")
 _LOOPBACK_LINES = ("-A INPUT -i lo -j ACCEPT", "-A OUTPUT -o lo -j ACCEPT")
 
 
-def remember(defaults: t.Mapping[str, str], rules_paths: t.Mapping[int, str], request: Request) -> Record:
-    """What stands before ufw is switched on, as plain JSON types; *defaults* are those of /etc/default/ufw.
+def refuse_to_switch_on(defaults: t.Mapping[str, str]) -> None:
+    """Raise :class:`FirewallError` where switching ufw on would undo the work of others.
 
-    Raises :class:`FirewallError` where ufw would wipe rules of others.
+    *defaults* are the settings of /etc/default/ufw.
     """
     if _unit("is-active", "firewalld.service") == "active":
-        raise FirewallError("firewalld is running, and two firewalls on one host undo each other; stop one for good")
-    tables = _tables()
+        raise FirewallError("firewalld is running, and two firewalls on one host undo each other; stop one for good.")
+    manages_all = defaults.get("MANAGE_BUILTINS", "no").lower() == "yes"
     no_ipv6 = defaults.get("IPV6", "no").lower() != "yes"
-    for family, live in tables.items():
-        wipes = defaults.get("MANAGE_BUILTINS", "no").lower() == "yes" or (family == 6 and no_ipv6)
+    for family, live in _tables().items():
+        wipes = manages_all or (family == 6 and no_ipv6)
         if wipes and any(lines for chain, lines in live.chains.items() if not chain.startswith("ufw")):
             raise FirewallError(
-                f"ufw, as /etc/default/ufw has it ({'IPV6=no' if family == 6 and no_ipv6 else 'MANAGE_BUILTINS=yes'}), "
-                f"would wipe the IPv{family} filter rules that stand in the kernel when it is switched on; remove "
-                "them or change that setting"
+                f"ufw, as /etc/default/ufw has it ({'MANAGE_BUILTINS=yes' if manages_all else 'IPV6=no'}), would wipe "
+                f"the IPv{family} filter rules that stand in the kernel when it is switched on; remove them or change "
+                "that setting."
             )
+
+
+def remember(defaults: t.Mapping[str, str], rules_paths: t.Mapping[int, str]) -> Record:
+    """What stands before ufw is switched on, as plain JSON types; *defaults* as above."""
+    tables = _tables()
     return {
-        "peer": request.session.address if request.management and request.session else "",
         "files": {
             str(family): base64.b64encode(read_bytes(path)).decode()
             for family, path in rules_paths.items()

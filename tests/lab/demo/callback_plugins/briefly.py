@@ -28,7 +28,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Print the plan, or the outcome of the firewall's module."""
-        if result.task.get_name(include_role_fqcn=False) == "The plan":
+        if result.task.name == "The plan":
             for line in result.result["msg"]:
                 self._display.display(line)
         elif result.task.action == "netwall.datadog.host_firewall":
@@ -46,5 +46,6 @@ class CallbackModule(CallbackBase):
 
 def _outcome(host: str, result: t.Mapping[str, t.Any]) -> str:
     counts = [f"{len(result[word])} {word}" for word in ("added", "removed", "unchanged") if result[word]]
-    state = "changed" if result["changed"] else "nothing to change"
-    return f"{host}: {state}; flows: {', '.join(counts)}" if counts else f"{host}: {state}"
+    kept = [flow for flow in result["added"] if flow.startswith("management-")]
+    keeps = f" ({len(kept)} of them, beyond the plan, keep the connection that the play came in on)" if kept else ""
+    return f"{host}: {'changed' if result['changed'] else 'nothing to change'}; flows: {', '.join(counts)}{keeps}"

@@ -765,3 +765,29 @@ def test_each_product_adds_its_flows_to_those_of_the_others(request: Request) ->
 def default_products(request: Request) -> list[str]:
     sent = [d.product for d in build(request, DOCUMENT).destinations]
     return list(dict.fromkeys([*sent, "ntp"]))
+
+
+# --- More flows of the user's -----------------------------------------------------------------------------------------
+
+MIRROR = {"id": "mirror-tcp-443-out", "direction": "outbound", "protocol": "tcp", "port": 443}
+
+
+def test_more_flows_stand_behind_the_others_in_their_checked_form() -> None:
+    found = policy(products=["ntp"], extra_flows=[{**MIRROR, "networks": ["2001:db8:9::/48", "192.0.2.9"]}]).flows
+    assert found[-1] == Flow.from_dict({**MIRROR, "networks": ["192.0.2.9/32", "2001:db8:9::/48"]})
+    assert found[0].id == "ntp-udp-123-out"
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (MIRROR, "has no networks"),
+        ({**MIRROR, "network": ["192.0.2.9"]}, "the unknown key 'network'"),
+        ({**MIRROR, "networks": ["192.0.2.9/8"]}, "host bits set"),
+        ({**MIRROR, "networks": ["192.0.2.9"], "id": "ntp-udp-123-out"}, "give each its own id"),
+    ],
+)
+def test_a_flow_of_the_user_s_that_is_none_is_an_error(flow: dict[str, t.Any], said: str) -> None:
+    message = fault(products=["ntp"], extra_flows=[flow])
+    assert message.startswith("The option extra_flows is wrong: ")
+    assert said in message

@@ -15,6 +15,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
+    peer_of,
     refuse_lockout,
     rules_to_keep,
 )
@@ -206,6 +207,14 @@ def test_the_connection_gets_what_it_needs_and_no_more(
     asked: dict[str, t.Any], stands: Standing, rules: list[Rule], peer: str | None, kept: list[Rule]
 ) -> None:
     assert rules_to_keep(request(**asked), stands, rules, peer) == kept
+
+
+@pytest.mark.parametrize(
+    ("asked", "peer"),
+    [({}, PEER), ({"session": SESSION6}, PEER6), ({"session": None}, None), ({"management": False}, None)],
+)
+def test_the_peer_is_the_other_end_of_a_connection_to_keep(asked: dict[str, t.Any], peer: str | None) -> None:
+    assert peer_of(request(**asked)) == peer
 
 
 # --- What is refused when the firewall comes on -----------------------------------------------------------------------

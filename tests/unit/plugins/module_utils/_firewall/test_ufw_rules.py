@@ -198,7 +198,9 @@ def test_a_file_of_a_ufw_that_was_never_enabled_takes_ours_and_gives_them_back(f
     again = read(text, family)
     assert again.ours == (ours,)
     assert again.with_rules((), "theirs") == TEMPLATES[family]
-    assert text.endswith(TEMPLATES[family].partition("### RULES ###\n")[2])
+    changed = again.with_rules([ours, dataclasses.replace(ours, port=444)], "theirs")
+    for written in (text, changed):
+        assert written.endswith(TEMPLATES[family].partition("### RULES ###\n")[2])
 
 
 @pytest.mark.parametrize("text", ["", "*filter\nCOMMIT\n", "### END RULES ###\n", "# ### RULES ###\n"])

@@ -24,6 +24,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
     ufw_switch,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
     OperatorsRule,
@@ -231,7 +232,8 @@ def switch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
         machine.configuration.write_text("ENABLED=yes\n", encoding="ascii")
         machine.load()
 
-    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: {"peer": "", "files": {}})
+    monkeypatch.setattr(ufw_switch, "refuse_to_switch_on", lambda _defaults: None)
+    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: {"files": {}})
     monkeypatch.setattr(ufw_switch, "switch_on", switch_on)
     monkeypatch.setattr(ufw_switch, "switch_off", lambda record, running: calls.append(("off", record, running)))
     return calls
@@ -242,21 +244,45 @@ def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Mac
     switch.append(FirewallError("ufw is ill"))
     said = machine.fault(NTP, enable=True, management=False)
     assert said == "Switching ufw on failed: ufw is ill; the old rules are back."
-    assert switch[1:] == ["on", ("off", {"peer": "", "files": {}}, True)]
+    assert switch[1:] == ["on", ("off", {"files": {}, "peer": None}, True)]
     assert machine.everything() == before
 
 
 def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine, switch: list[t.Any]) -> None:
     assert machine.run(NTP, enable=True, management=False).after[0] == "ufw is on"
     assert switch == ["on"]
-    assert transaction.load_state(str(machine.state)) == {"switched_on": {"peer": "", "files": {}}}
+    assert transaction.load_state(str(machine.state)) == {"switched_on": {"files": {}, "peer": None}}
+
+
+def test_what_forbids_to_switch_ufw_on_is_said_in_check_mode_too(
+    machine: Machine, switch: list[t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_defaults: t.Mapping[str, str]) -> None:
+        raise FirewallError("There is another firewall.")
+
+    monkeypatch.setattr(ufw_switch, "refuse_to_switch_on", refuse)
+    for check_mode in (True, False):
+        said = machine.fault(NTP, enable=True, management=False, check_mode=check_mode)
+        assert said == "There is another firewall."
+    assert switch == []
+
+
+def test_the_session_that_is_kept_is_the_one_that_is_open_when_ufw_comes_on(
+    machine: Machine, switch: list[t.Any]
+) -> None:
+    for number in (1, 2):
+        switch.append("off by hand")
+        machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
+        session = Session(f"198.51.100.{number}", 50000, "192.0.2.11", 22)
+        machine.run(NTP, enable=True, session=session)
+    assert transaction.load_state(str(machine.state))["switched_on"] == {"files": {}, "peer": "198.51.100.2"}
 
 
 def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine, switch: list[t.Any]) -> None:
     before = machine.everything()
     machine.run(NTP, enable=True, management=False)
     assert machine.run(state="absent").after == ("ufw is off",)
-    assert switch == ["on", ("off", {"peer": "", "files": {}}, True)]
+    assert switch == ["on", ("off", {"files": {}, "peer": None}, True)]
     assert machine.everything()[0::2] == before[0::2]
 
 

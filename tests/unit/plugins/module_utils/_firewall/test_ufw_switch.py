@@ -12,8 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_live, ufw_switch
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -65,13 +64,13 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return made
 
 
-def remembered(defaults: t.Mapping[str, str] = IPV6, **asked: t.Any) -> ufw_switch.Record:
-    return ufw_switch.remember(defaults, {}, Request(**asked))
+def remembered(defaults: t.Mapping[str, str] = IPV6) -> ufw_switch.Record:
+    return ufw_switch.remember(defaults, {})
 
 
 def refusal(defaults: t.Mapping[str, str]) -> str:
     with pytest.raises(FirewallError) as caught:
-        remembered(defaults)
+        ufw_switch.refuse_to_switch_on(defaults)
     return str(caught.value)
 
 
@@ -106,7 +105,7 @@ def test_rules_of_others_that_ufw_leaves_alone_are_no_obstacle(
     kernel: Kernel, table: str, defaults: dict[str, str]
 ) -> None:
     kernel.saved[table] = FOREIGN
-    assert remembered(defaults)["unit"] == "disabled"
+    ufw_switch.refuse_to_switch_on(defaults)
 
 
 def test_what_stood_before_is_remembered(kernel: Kernel, tmp_path: Path) -> None:
@@ -115,9 +114,7 @@ def test_what_stood_before_is_remembered(kernel: Kernel, tmp_path: Path) -> None
     rules.write_bytes(b"theirs \xff")
     sysctls.write_text("#net/ipv4/ip_forward=1\n; net.ipv4.ip_forward=1\nnet.no-such-key=1\n", encoding="ascii")
     paths = {4: str(rules), 6: str(tmp_path / "user6.rules")}
-    session = Session("198.51.100.7", 50123, "192.0.2.11", 22)
-    assert ufw_switch.remember({**IPV6, "IPT_SYSCTL": str(sysctls)}, paths, Request(session=session)) == {
-        "peer": "198.51.100.7",
+    assert ufw_switch.remember({**IPV6, "IPT_SYSCTL": str(sysctls)}, paths) == {
         "files": {"4": base64.b64encode(b"theirs \xff").decode()},
         "chains": {
             "4": ["FORWARD", "INPUT", "OUTPUT", "f2b-sshd", "ufw-before-input", "ufw-user-input"],
@@ -131,12 +128,6 @@ def test_what_stood_before_is_remembered(kernel: Kernel, tmp_path: Path) -> None
         "unit": "disabled",
         "sysctls": {},
     }
-
-
-@pytest.mark.parametrize("asked", [{}, {"management": False, "session": Session("192.0.2.1", 1, "192.0.2.2", 22)}])
-def test_a_connection_that_is_not_kept_is_not_remembered(kernel: Kernel, asked: dict[str, t.Any]) -> None:
-    assert kernel.ran == []
-    assert remembered(**asked)["peer"] == ""
 
 
 def test_a_kernel_without_ipv6_has_none_to_remember(kernel: Kernel) -> None:

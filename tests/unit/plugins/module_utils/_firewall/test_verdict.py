@@ -276,12 +276,40 @@ def test_a_rule_on_lo_takes_nothing_away_from_the_rules_behind_it() -> None:
     assert overruled(_flow("allow"), [_rule("allow", interface="lo"), _rule("deny")])
 
 
-def test_one_address_left_open_is_enough() -> None:
-    network = ipaddress.IPv4Network("192.0.2.0/24")
-    allowed = [str(n) for n in network.address_exclude(ipaddress.IPv4Network("192.0.2.77/32"))]
-    rules = [*(_rule("allow", remote=remote) for remote in allowed), _rule("deny")]
-    assert overruled(_flow("allow", str(network)), rules)
-    assert not overruled(_flow("allow", *allowed), rules)
+@pytest.mark.parametrize(
+    ("allowed", "gap"),
+    [
+        ([{"remote": "192.0.2.0/31"}, {"remote": "192.0.2.3/32"}], {"remote": "192.0.2.0/30"}),
+        ([{"local": "192.0.2.0/31"}, {"local": "192.0.2.3/32"}], {"local": "192.0.2.0/30"}),
+        ([{"source_ports": ((1, 5), (7, 9))}], {"source_ports": ((2, 8),)}),
+        ([{"source_ports": ((0, 65534),)}], {}),
+        ([{"interface": "eth0"}, {"interface": "eth1"}], {"interface": "eth+"}),
+        ([{"interface": "eth+"}, {"interface": "wlan0"}], {}),
+        ([{"remote": "0.0.0.0/1"}, {"remote": "128.0.0.0/1", "interface": "eth0"}], {"remote": "255.255.255.255/32"}),
+    ],
+)
+def test_one_packet_that_slips_through_to_a_denial_is_enough(
+    allowed: list[dict[str, t.Any]], gap: dict[str, t.Any]
+) -> None:
+    before = [_rule("allow", **part) for part in allowed]
+    assert overruled(_flow("allow"), [*before, _rule("deny", **gap)])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "denied"),
+    [
+        ([{"remote": "192.0.2.0/31"}, {"remote": "192.0.2.2/31"}], {"remote": "192.0.2.0/30"}),
+        ([{"local": "192.0.2.0/31"}, {"local": "192.0.2.2/31"}], {"local": "192.0.2.0/30"}),
+        ([{"source_ports": ((1, 5), (6, 9))}], {"source_ports": ((2, 8),)}),
+        ([{"interface": "e+"}], {"interface": "eth+"}),
+        ([{"interface": "+"}], {}),
+    ],
+)
+def test_where_nothing_slips_through_a_denial_overrules_nothing(
+    allowed: list[dict[str, t.Any]], denied: dict[str, t.Any]
+) -> None:
+    before = [_rule("allow", **part) for part in allowed]
+    assert not overruled(_flow("allow"), [*before, _rule("deny", **denied)])
 
 
 def test_two_protocols_of_one_rule_are_not_confused_with_one() -> None:
