@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
 # Copyright (c) 2026, the netwall.datadog authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,8 +7,8 @@
 
     packets.py --lab FOLDER --host HOST [--no-firewall] <rows.json
 
-FOLDER is what `lab.py up` prints. The input is {"open": [ROW, …], "closed": [ROW, …]}; each row is sent over IPv4 and over
-IPv6, unless it lists "families":
+FOLDER is what `lab.py up` prints. The input is {"open": [ROW, …], "closed": [ROW, …]}; each row is sent over IPv4 and
+over IPv6, unless it lists "families":
     what    what it shows, for a person
     from    where it starts: a place
     to      where it goes: a place
@@ -109,10 +109,8 @@ class World:
         """What to send."""
         row, family = packet.row, packet.family
         start, end = row["from"], row["to"]
-        if end == "loopback":
-            host = LOOPBACK[family]
-        else:
-            host = self.address(start if end == "itself" else end, family)
+        place = start if end == "itself" else end
+        host = LOOPBACK[family] if place == "loopback" else self.address(place, family)
         return Probe(
             kind=row["kind"],
             host=host,

@@ -31,13 +31,13 @@ plan_alone() {
     heading "Shown in $SECONDS s: the plan. Left out: the hardening of a host, its packets and the removal. $1"
 }
 
-if reason=$(lab check); then
-    printf '%s\n' "$reason"
-else
-    [ $? = 3 ] || exit 1
+status=0
+reason=$(lab check) || status=$?
+if [ "$status" = 3 ]; then
     plan_alone "$reason"
     exit
 fi
+[ "$status" = 0 ] || exit "$status"
 
 # --- A disposable host ----------------------------------------------------------------------------------------------
 
@@ -50,11 +50,17 @@ flock --nonblock 9 || {
 
 clean_up() {
     trap '' INT TERM
+    local connection
+    for connection in "$work"/ssh/*; do
+        [ ! -S "$connection" ] || ssh -o ControlPath="$connection" -O exit "$host" 2>/dev/null || true
+    done
     rm -rf -- "$work"
     lab down
 }
 
 work=$(mktemp -d)
+# Ansible's open connections are known by address alone, and every lab has the same addresses.
+export ANSIBLE_SSH_CONTROL_PATH_DIR=$work/ssh
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

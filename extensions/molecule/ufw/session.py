@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
 # Copyright (c) 2026, the netwall.datadog authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -9,8 +9,8 @@
     session.py check FOLDER             the host still speaks on its own, and still answers
     session.py close FOLDER             ends it, if there is one
 
-The host speaks twice a second. What it says first after a firewall came on is what matters: to connection tracking it is
-a new connection from the host, and a packet of ours before it would mend what is broken.
+The host speaks twice a second. What it says first after a firewall came on is what matters: to connection tracking it
+is a new connection from the host, and a packet of ours before it would mend what is broken.
 """
 
 from __future__ import annotations

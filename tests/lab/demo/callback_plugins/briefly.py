@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Says of a playbook's run what a spectator wants to know, and no more: the plan, what the firewall gained, what failed."""
+"""Says of a playbook's run what a spectator wants to know: the plan, what the firewall gained, what failed."""
 
 from __future__ import annotations
 

@@ -336,9 +336,11 @@ def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.
 
     @contextlib.contextmanager
     def lock_and_after() -> t.Iterator[t.Any]:
-        with lock() as released:
-            yield released
-        happens()
+        try:
+            with lock() as released:
+                yield released
+        finally:
+            happens()
 
     return lock_and_after
 

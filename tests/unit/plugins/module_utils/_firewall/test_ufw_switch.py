@@ -64,8 +64,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return made
 
 
-def remembered(defaults: t.Mapping[str, str] = IPV6) -> ufw_switch.Record:
-    return ufw_switch.remember(defaults, {})
+def remembered(**defaults: str) -> ufw_switch.Record:
+    return ufw_switch.remember({**IPV6, **defaults}, {})
 
 
 def refusal(defaults: t.Mapping[str, str]) -> str:
@@ -179,7 +179,7 @@ def test_chains_of_ufw_that_stood_before_stay(kernel: Kernel) -> None:
 
 
 def test_what_ufw_let_pass_on_lo_where_it_does_no_ipv6_goes(kernel: Kernel) -> None:
-    before = remembered({"IPV6": "no"})
+    before = remembered(IPV6="no")
     kernel.saved["ip6tables-save"] = EMPTY.replace("COMMIT", "-A INPUT -i lo -j ACCEPT\nCOMMIT")
     ufw_switch.switch_off(before, False)
     assert kernel.ran == ["ip6tables-restore --noflush -w 30", "*filter", "-D INPUT -i lo -j ACCEPT", "COMMIT"]
