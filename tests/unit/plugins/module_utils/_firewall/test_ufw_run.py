@@ -336,11 +336,12 @@ def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.
 
     @contextlib.contextmanager
     def lock_and_after() -> t.Iterator[t.Any]:
+        held = contextlib.ExitStack()
+        held.callback(happens)
         try:
-            with lock() as released:
-                yield released
+            yield held.enter_context(lock())
         finally:
-            happens()
+            held.close()
 
     return lock_and_after
 
