@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import load_state, save_state
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Ufw
 
 if t.TYPE_CHECKING:
@@ -29,5 +30,9 @@ def reconcile(wanted: str, request: Request, check_mode: bool) -> tuple[str, Out
     if installed:
         return installed[0].name, installed[0].reconcile(request, check_mode)
     if request.state == "absent":
-        return "none", Outcome()
+        # A firewall that was taken off the host took our rules with it; what we noted is of no more use.
+        noted = bool(load_state())
+        if noted and not check_mode:
+            save_state({})
+        return "none", Outcome(changed=noted)
     raise FirewallError(f"This host has no firewall that this module can drive; install {' or '.join(names)}.")

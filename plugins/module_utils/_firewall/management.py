@@ -26,15 +26,21 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """What decides packets beside our own rules: those of others, in their order, and the default per direction."""
+    """What decides packets beside our own rules: those of others, in their order, and the default per direction.
+
+    A packet of another than *families* is refused, whatever the rules.
+    """
 
     theirs: t.Sequence[OperatorRule]
     defaults: t.Mapping[str, str]
+    families: t.Container[int] = (4, 6)
 
     def lets(self, packet: Packet, ours: t.Sequence[OperatorRule] = (), ours_first: bool = False) -> bool:
         """Whether *packet* passes when *ours* are judged before or after theirs; on ``lo`` all do."""
         if packet.interface == "lo":
             return True
+        if (6 if ":" in packet.remote else 4) not in self.families:
+            return False
         decided = self.decider(packet, ours, ours_first)
         return (decided.verdict if decided else self.defaults[packet.direction]) != "deny"
 
@@ -42,6 +48,8 @@ class Standing:
         self, packet: Packet, ours: t.Sequence[OperatorRule] = (), ours_first: bool = False
     ) -> OperatorRule | None:
         """The rule that decides *packet*, None for the default."""
+        if (6 if ":" in packet.remote else 4) not in self.families:
+            return None
         return decide([*ours, *self.theirs] if ours_first else [*self.theirs, *ours], packet)
 
 

@@ -61,8 +61,14 @@ class Transaction:
         """Replace the content of the file at *path*."""
         self.step(f"Writing {path}")
         old = read_bytes(path)
-        self.step(f"Writing {path}", lambda: write_atomically(path, old))
+        self.step(f"Writing {path}", lambda: _put_back(path, old))
         write_atomically(path, encode(text))
+
+
+def _put_back(path: str, old: bytes) -> None:
+    # Where nothing can be written, what could not be changed need not be put back.
+    if read_bytes(path) != old:
+        write_atomically(path, old)
 
 
 def encode(text: str) -> bytes:
@@ -133,7 +139,8 @@ def one_run_at_a_time(timeout: float, path: str = "/run/netwall-datadog.lock") -
     with contextlib.ExitStack() as held:
 
         def take() -> bool:
-            lock = held.enter_context(open(path, "a", encoding="ascii"))
+            # Whoever may open it could hold its lock for ever, so nobody else may.
+            lock = held.enter_context(open(path, "a", encoding="ascii", opener=_for_root_alone))
             # The file that we locked may be one that the run before us has just removed.
             with contextlib.suppress(FileNotFoundError):
                 if lock_if_free(lock, fcntl.flock) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
@@ -188,8 +195,8 @@ def save_state(state: dict[str, t.Any], folder: str = STATE_FOLDER) -> None:
     """Record *state*, readable by root alone; an empty one removes every trace of it."""
     path = os.path.join(folder, "state.json")
     if state:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        os.chmod(folder, stat.S_IRWXU)
+        for level in (os.path.dirname(folder), folder):
+            _make_private(level)
         write_atomically(path, json.dumps(state, indent=1, sort_keys=True).encode())
         return
     with contextlib.suppress(FileNotFoundError):
@@ -204,6 +211,20 @@ def _attempt(undo: t.Callable[[], None], failed: list[str]) -> None:
         undo()
     except (OSError, FirewallError) as error:
         failed.append(str(error).rstrip("."))
+
+
+def _for_root_alone(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _make_private(folder: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    if os.path.islink(folder):
+        raise FirewallError(f"{folder}, where the way back is kept, is a link, which anybody may have made; remove it.")
+    os.chmod(folder, 0o700)
 
 
 def _copy_attributes(source: str, target: str) -> None:

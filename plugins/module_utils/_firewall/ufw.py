@@ -18,6 +18,7 @@ import fcntl
 import functools
 import os
 import shutil
+import time
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_switch
@@ -61,16 +62,19 @@ DEFAULTS = "/etc/default/ufw"
 UFW_LOCK = "/run/ufw.lock"
 
 _LOCK_TIMEOUT = 60.0
-_PASSES = 6
 _KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
 
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What stands on the host: the rules files taken apart, the kernel's tables, our own records."""
+    """What stands on the host: the rules files taken apart, the kernel's tables, our own records.
+
+    ``families`` are those that ufw looks after; a file of another may still have rules of ours, from before.
+    """
 
     enabled: bool
     defaults: t.Mapping[str, str]
+    families: tuple[int, ...]
     files: t.Mapping[int, RulesFile]
     live: t.Mapping[int, Live]
     state: t.Mapping[str, t.Any]
@@ -85,6 +89,7 @@ class Host:
         return Standing(
             theirs=[rule for file in self.files.values() for rule in operator_rules(file)],
             defaults={way: "allow" if self.defaults.get(name) == "ACCEPT" else "deny" for way, name in names.items()},
+            families=self.families,
         )
 
 
@@ -106,7 +111,7 @@ class Ufw:
     name = "ufw"
 
     def is_installed(self) -> bool:
-        return bool(shutil.which("ufw", path="/usr/sbin:/sbin:/usr/bin:/bin")) and os.path.exists(RULES_PATHS[4])
+        return bool(shutil.which("ufw", path="/usr/sbin:/sbin:/usr/bin:/bin"))
 
     def reconcile(self, request: Request, check_mode: bool) -> Outcome:
         if check_mode:
@@ -115,22 +120,30 @@ class Ufw:
             return self._reconcile(request)
 
     def _reconcile(self, request: Request) -> Outcome:
-        """Change until a look finds nothing to change: a ufw command that had read the files before us, and waited
-        for the lock, writes back what it read."""
+        """Change until a look finds nothing to change.
+
+        A ufw command reads the files before it takes the lock. One that had read them when we wrote writes back what
+        it read, so the look waits for those to end; who starts later reads what we wrote.
+        """
         first: Outcome | None = None
         known: tuple[Rule, ...] = ()
-        for _pass in range(_PASSES):
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        while True:
             with _ufw_lock() as released:
                 host = _read_host()
                 plan = _planned(host, request, known)
                 if not plan.outcome.changed:
                     return first or plan.outcome
+                if time.monotonic() > deadline:
+                    raise FirewallError(
+                        f"Something keeps rewriting {RULES_PATHS[4]}: for {_LOCK_TIMEOUT:g} seconds our rules have not "
+                        "stayed; find it, and run this again."
+                    )
                 _apply(host, plan, request, released)
+                at_work = _ufw_commands()
+            _wait_for_end(at_work)
             first = first or plan.outcome
-            known = plan.rules
-        raise FirewallError(
-            f"Something keeps rewriting {RULES_PATHS[4]}: after {_PASSES} passes our rules still don't stay; find it."
-        )
+            known = tuple(dict.fromkeys((*known, *host.ours, *plan.rules)))
 
 
 def _planned(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
@@ -161,7 +174,7 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
     texts = {}
     for family, file in host.files.items():
         mine = tuple(rule for rule in rules if rule.family == family)
-        if mine != file.ours or request.precedence not in file.in_place:
+        if mine != file.ours or request.precedence not in file.in_place or not file.is_intact:
             texts[family] = file.with_rules(mine, request.precedence)
         if switch_off:
             texts[family] = _as_before(host, file)
@@ -228,12 +241,12 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
             "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
             "lets you in."
         )
-    if 6 not in host.files and any(rule.family == 6 for rule in wanted):
+    if 6 not in host.families and any(rule.family == 6 for rule in wanted):
         warnings.append(
             f"ufw does no IPv6 on this host (IPV6=no in {DEFAULTS}, or a kernel without it), so the IPv6 networks of "
             "the flows were left out."
         )
-    rules = tuple(rule for rule in rules if rule.family in host.files)
+    rules = tuple(rule for rule in rules if rule.family in host.families)
     if request.precedence == "ours":
         return rules
     # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
@@ -254,13 +267,29 @@ def _read_host() -> Host:
     families = (4, 6) if defaults.get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6) else (4,)
     live = {family: Live.read(family) for family in families} if enabled else {}
     _refuse_unloaded(*live.values())
+    state = load_state()
+    ufw_switch.check(state.get("switched_on"))
     return Host(
         enabled=enabled,
         defaults=defaults,
-        files={family: parse(read_text(RULES_PATHS[family]), family, RULES_PATHS[family]) for family in families},
-        live=live,
-        state=load_state(),
+        families=families,
+        files={
+            family: parse(read_text(path), family, path)
+            for family, path in RULES_PATHS.items()
+            if family in families or os.path.exists(path)
+        },
+        live={**_left_over(families, enabled), **live},
+        state=state,
     )
+
+
+def _left_over(families: tuple[int, ...], enabled: bool) -> dict[int, Live]:
+    """The tables of families that ufw no longer looks after, where its chains still stand in them."""
+    tables: dict[int, Live] = {}
+    for family in set(RULES_PATHS) - set(families) if enabled else ():
+        with contextlib.suppress(FirewallError):
+            tables[family] = Live.read(family)
+    return {family: table for family, table in tables.items() if table.is_loaded}
 
 
 def _refuse_unloaded(*tables: Live) -> None:
@@ -302,7 +331,7 @@ def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.
         if plan.switch_on:
             transaction.step("Switching ufw on", functools.partial(switch_off, True))
             switch_on()
-            _refuse_unloaded(*map(Live.read, host.files))
+            _refuse_unloaded(*map(Live.read, host.families))
         if request.state == "absent":
             transaction.step("Removing our records", lambda: save_state(old_state))
             save_state({})
@@ -358,6 +387,24 @@ def _ufw_lock() -> t.Iterator[t.Callable[[], t.ContextManager[None]]]:
         # Who waits has read the files already and would write back what it read, so let it go first.
         wait_for(nobody_waits, _LOCK_TIMEOUT, "ufw commands keep coming, so our turn never came; try again later.")
         yield released
+
+
+def _ufw_commands() -> set[tuple[str, str]]:
+    """The ufw commands at work on this host, each by its process id and start time."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError):
+            with open(f"/proc/{pid}/cmdline", "rb") as command:
+                words = [os.path.basename(word) for word in command.read().split(b"\0")[:3]]
+            if b"ufw" in words:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                    found.add((pid, stat.read().rpartition(")")[2].split()[19]))
+    return found
+
+
+def _wait_for_end(commands: set[tuple[str, str]]) -> None:
+    with contextlib.suppress(FirewallError):
+        wait_for(lambda: not commands & _ufw_commands(), _LOCK_TIMEOUT, "A ufw command does not end.")
 
 
 def _has_waiters(descriptor: int) -> bool:

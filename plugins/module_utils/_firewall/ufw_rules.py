@@ -61,7 +61,8 @@ class RulesFile:
     """``user.rules`` (family 4) or ``user6.rules`` (family 6), taken apart.
 
     ``ours`` are our rules in the file's order, ``foreign`` the region's text without them and ``theirs`` the tuples in
-    it. ``in_place`` says whether all of ours stand before (``ours``) or behind (``theirs``) everybody else's.
+    it. ``in_place`` says whether all of ours stand before (``ours``) or behind (``theirs``) everybody else's,
+    ``is_intact`` whether the kernel would be given what our tuples say.
     """
 
     family: int
@@ -71,6 +72,7 @@ class RulesFile:
     ours: tuple[Rule, ...]
     theirs: tuple[Tuple, ...]
     in_place: frozenset[str]
+    is_intact: bool = True
 
     @property
     def foreign_lines(self) -> list[str]:
@@ -96,6 +98,7 @@ def parse(text: str, family: int, path: str) -> RulesFile:
     ours: list[Rule] = []
     theirs: list[Tuple] = []
     order: list[bool] = []
+    is_intact = True
     index = start
     while index < end:
         found = _parse_tuple(plain[index]) if plain[index].startswith(_TUPLE) else None
@@ -105,7 +108,9 @@ def parse(text: str, family: int, path: str) -> RulesFile:
                 foreign.pop()
             ours.append(rule)
             order.append(True)
-            index += 1 + (index + 1 < end and plain[index + 1].startswith("-A "))
+            line = plain[index + 1] if index + 1 < end else ""
+            is_intact = is_intact and line == iptables_line(rule)
+            index += 1 + line.startswith("-A ")
             continue
         if found:
             theirs.append(found)
@@ -119,6 +124,7 @@ def parse(text: str, family: int, path: str) -> RulesFile:
         tail="".join(lines[end:]),
         ours=tuple(ours),
         theirs=tuple(theirs),
+        is_intact=is_intact,
         in_place=frozenset(
             precedence for precedence, wanted in (("ours", True), ("theirs", False)) if _is_sorted(order, wanted)
         ),

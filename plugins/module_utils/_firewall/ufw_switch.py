@@ -11,10 +11,16 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import read_bytes, read_text, run
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
+    STATE_FOLDER,
+    read_bytes,
+    read_text,
+    run,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live, restore
 
 Record = t.Mapping[str, t.Any]
@@ -22,6 +28,24 @@ Record = t.Mapping[str, t.Any]
 _BUILT_IN = ("INPUT", "FORWARD", "OUTPUT")
 # What ufw puts into IPv6's built-in chains where it is told to do no IPv6.
 _LOOPBACK_LINES = ("-A INPUT -i lo -j ACCEPT", "-A OUTPUT -o lo -j ACCEPT")
+
+
+def check(record: t.Any) -> None:
+    """Raise :class:`FirewallError` unless *record* is what :func:`remember` made, or None."""
+    kinds = {"files": dict, "chains": dict, "policies": dict, "loopback": list, "unit": str, "sysctls": dict}
+    try:
+        if record is None:
+            return
+        if not all(isinstance(record[key], kind) for key, kind in kinds.items()):
+            raise ValueError
+        for content in record["files"].values():
+            base64.b64decode(content, validate=True)
+        if not all(re.fullmatch(r"net(/[\w-]+)+", key) for key in record["sysctls"]):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise FirewallError(
+            f"{STATE_FOLDER}/state.json, where the way back is kept, is damaged; mend it, or delete it to do without."
+        ) from None
 
 
 def refuse_to_switch_on(defaults: t.Mapping[str, str]) -> None:

@@ -18,6 +18,7 @@ Every top-level object is a section, also one that is not known here. What else 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import ipaddress
@@ -99,8 +100,8 @@ def _json_object(data: bytes) -> dict[str, t.Any]:
 def _distinct(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [pair[0] for pair in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counted = collections.Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counted.items() if count > 1)
         raise DocumentError(f"it has the key {_excerpt(twice)} twice in one object")
     return members
 

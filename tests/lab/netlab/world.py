@@ -278,6 +278,8 @@ def inventory(folder: str, hosts: Mapping[str, Address]) -> str:
                 "ansible_become": True,
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_ssh_common_args": "-F " + shlex.quote(f"{folder}/ssh_config"),
+                # Every lab has the same addresses, by which Ansible names the connections that it keeps open.
+                "ansible_control_path_dir": f"{folder}/ssh",
             },
         }
     }

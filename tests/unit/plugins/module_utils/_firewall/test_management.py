@@ -324,3 +324,10 @@ def test_a_rule_of_ours_is_judged_as_what_it_says() -> None:
         text="deny in 22/tcp from 2001:db8::/32  # ours",
     )
     assert as_operator_rule(replies("192.0.2.1/32")[0]).source_ports == ((22, 22),)
+
+
+def test_a_connection_of_a_family_that_the_firewall_shuts_out_is_refused() -> None:
+    asked = request(session=Session("2001:db8::9", 50000, "2001:db8::11", 22))
+    stands = dataclasses.replace(standing(inbound="allow"), families=(4,))
+    assert "because of the firewall's default" in refusal(asked, stands, [])
+    accepted(asked, dataclasses.replace(stands, families=(4, 6)), [])

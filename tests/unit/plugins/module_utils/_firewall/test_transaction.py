@@ -142,8 +142,21 @@ def test_a_write_that_fails_is_named_by_its_path(file: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(FirewallError) as caught, Transaction() as transaction:
         transaction.write(str(file), "new")
-    assert str(caught.value).startswith(f"Writing {file} failed: [Errno 28] No space left on device; and going back ")
+    assert str(caught.value) == f"Writing {file} failed: [Errno 28] No space left on device; the old rules are back."
     assert file.read_text(encoding="ascii") == "old"
+
+
+def test_a_way_back_that_is_barred_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_and_fail() -> None:
+        with Transaction() as transaction:
+            transaction.write(str(file), "new")
+            monkeypatch.setattr(os, "fsync", full_disk)
+            transaction.step("Loading")
+            raise FirewallError("no")
+
+    with pytest.raises(FirewallError) as caught:
+        write_and_fail()
+    assert str(caught.value) == "Loading failed: no; and going back failed too: [Errno 28] No space left on device."
 
 
 def test_a_file_that_cannot_be_read_fails_in_its_own_step(file: Path, tmp_path: Path) -> None:

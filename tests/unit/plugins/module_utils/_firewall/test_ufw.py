@@ -70,6 +70,7 @@ class World:
         return Host(
             enabled=self.enabled,
             defaults=self.defaults,
+            families=tuple(self.texts),
             files={family: parse(text, family, "") for family, text in self.texts.items()},
             live={family: Live(family, text) for family, text in saved.items()},
             state=self.state,
@@ -484,3 +485,21 @@ def test_without_ipv6_flows_that_have_none_of_it_lose_nothing() -> None:
     plan = World(enabled=False, families=(4,)).plan(only_ipv4, enable=True, session=SESSION)
     assert [rule.family for rule in plan.rules] == [4, 4]
     assert plan.outcome.warnings == ()
+
+
+def test_without_ipv6_rules_of_ours_from_before_go_too() -> None:
+    world = World()
+    world.run(NTP)
+    host = dataclasses.replace(world.host, families=(4,))
+    plan = make_plan(host, Request(state="absent"))
+    assert set(plan.texts) == set(plan.edits) == {4, 6}
+    assert "netwall" not in plan.texts[6]
+
+
+def test_a_rule_whose_line_was_changed_is_written_again() -> None:
+    world = World()
+    world.run(NTP)
+    world.texts[4] = world.texts[4].replace("--dport 123 -j ACCEPT", "--dport 123 -j DROP")
+    plan = world.plan(NTP)
+    assert plan.outcome.changed
+    assert "--dport 123 -j ACCEPT" in plan.texts[4]

@@ -422,3 +422,17 @@ def test_rules_that_differ_in_verdict_comment_or_spelling_alone_are_the_same_to_
 )
 def test_rules_that_differ_in_what_they_match_are_not_the_same_to_ufw(line: str) -> None:
     assert only_tuple(line).theirs[0].match != only_tuple(SAME).theirs[0].match
+
+
+# --- What the kernel would be given ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["-A ufw-user-output -p tcp --dport 443 -j ACCEPT", ""])
+def test_a_rule_of_ours_whose_line_says_something_else_is_not_intact(damage: str) -> None:
+    text = read(rules_file(4, "")).with_rules([OURS], "theirs")
+    line = "-A ufw-user-output -p tcp -d 192.0.2.0/24 --dport 443 -j ACCEPT"
+    assert read(text).is_intact
+    damaged = read(text.replace(line, damage))
+    assert not damaged.is_intact
+    assert damaged.ours == (OURS,)
+    assert line in damaged.with_rules([OURS], "theirs")

@@ -219,6 +219,10 @@ def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
     assert machine.everything() == before
 
 
+# As little as stood on a host before us.
+RECORD = {"files": {}, "chains": {}, "policies": {}, "loopback": [], "unit": "", "sysctls": {}}
+
+
 @pytest.fixture
 def switch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
     """What was done to the switch of a ufw that is off; it is stuck if the list begins with an error."""
@@ -233,7 +237,7 @@ def switch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
         machine.load()
 
     monkeypatch.setattr(ufw_switch, "refuse_to_switch_on", lambda _defaults: None)
-    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: {"files": {}})
+    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: RECORD)
     monkeypatch.setattr(ufw_switch, "switch_on", switch_on)
     monkeypatch.setattr(ufw_switch, "switch_off", lambda record, running: calls.append(("off", record, running)))
     return calls
@@ -244,14 +248,14 @@ def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Mac
     switch.append(FirewallError("ufw is ill"))
     said = machine.fault(NTP, enable=True, management=False)
     assert said == "Switching ufw on failed: ufw is ill; the old rules are back."
-    assert switch[1:] == ["on", ("off", {"files": {}, "peer": None}, True)]
+    assert switch[1:] == ["on", ("off", {**RECORD, "peer": None}, True)]
     assert machine.everything() == before
 
 
 def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine, switch: list[t.Any]) -> None:
     assert machine.run(NTP, enable=True, management=False).after[0] == "ufw is on"
     assert switch == ["on"]
-    assert transaction.load_state(str(machine.state)) == {"switched_on": {"files": {}, "peer": None}}
+    assert transaction.load_state(str(machine.state)) == {"switched_on": {**RECORD, "peer": None}}
 
 
 def test_what_forbids_to_switch_ufw_on_is_said_in_check_mode_too(
@@ -275,14 +279,14 @@ def test_the_session_that_is_kept_is_the_one_that_is_open_when_ufw_comes_on(
         machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
         session = Session(f"198.51.100.{number}", 50000, "192.0.2.11", 22)
         machine.run(NTP, enable=True, session=session)
-    assert transaction.load_state(str(machine.state))["switched_on"] == {"files": {}, "peer": "198.51.100.2"}
+    assert transaction.load_state(str(machine.state))["switched_on"] == {**RECORD, "peer": "198.51.100.2"}
 
 
 def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine, switch: list[t.Any]) -> None:
     before = machine.everything()
     machine.run(NTP, enable=True, management=False)
     assert machine.run(state="absent").after == ("ufw is off",)
-    assert switch == ["on", ("off", {"files": {}, "peer": None}, True)]
+    assert switch == ["on", ("off", {**RECORD, "peer": None}, True)]
     assert machine.everything()[0::2] == before[0::2]
 
 
@@ -324,9 +328,11 @@ def test_a_ufw_command_that_erases_our_rules_is_followed_by_another_pass(
 def test_something_that_erases_our_rules_again_and_again_is_reported(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 99)))
+    monkeypatch.setattr(ufw, "_LOCK_TIMEOUT", 0.3)
+    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 999)))
     assert machine.fault(NTP) == (
-        f"Something keeps rewriting {machine.rules[4]}: after 6 passes our rules still don't stay; find it."
+        f"Something keeps rewriting {machine.rules[4]}: for 0.3 seconds our rules have not stayed; find it, and run "
+        "this again."
     )
 
 
@@ -387,3 +393,17 @@ def test_a_ufw_command_that_waits_for_the_lock_is_seen(machine: Machine) -> None
         assert not ufw._has_waiters(lock.fileno())
         with a_ufw_command(machine):
             transaction.wait_for(lambda: ufw._has_waiters(lock.fileno()), 30, "it was never seen")
+
+
+def test_a_ufw_command_at_work_is_seen_until_it_ends(tmp_path: Path) -> None:
+    script = tmp_path / "ufw"
+    script.write_text("import sys\nprint('at work', flush=True)\nsys.stdin.read()\n", encoding="ascii")
+    before = ufw._ufw_commands()
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout
+        assert command.stdout.readline() == "at work\n"
+        [(pid, _started)] = ufw._ufw_commands() - before
+    assert pid == str(command.pid)
+    assert not ufw._ufw_commands() - before

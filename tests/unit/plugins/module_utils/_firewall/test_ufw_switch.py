@@ -213,3 +213,35 @@ def test_a_table_that_others_use_by_now_stays(kernel: Kernel) -> None:
     kernel.saved["iptables-save"] = FOREIGN
     ufw_switch.switch_off(before, False)
     assert kernel.ran == []
+
+
+# --- What was recorded ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_record_of_ours_is_accepted() -> None:
+    ufw_switch.check(remembered())
+    ufw_switch.check(None)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"files": 5},
+        {"files": {"4": "no base64!"}},
+        {"files": {"4": 7}},
+        {"sysctls": {"../../etc/shadow": "1"}},
+        {"sysctls": {"kernel/core_pattern": "|/bin/sh"}},
+        {"loopback": None},
+    ],
+)
+@pytest.mark.usefixtures("kernel")
+def test_a_damaged_record_is_refused(damage: dict[str, t.Any]) -> None:
+    with pytest.raises(FirewallError, match="where the way back is kept, is damaged"):
+        ufw_switch.check({**remembered(), **damage})
+
+
+@pytest.mark.parametrize("record", [5, {}, []])
+def test_what_is_no_record_is_refused(record: t.Any) -> None:
+    with pytest.raises(FirewallError, match="is damaged"):
+        ufw_switch.check(record)
