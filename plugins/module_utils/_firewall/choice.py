@@ -35,4 +35,7 @@ def reconcile(wanted: str, request: Request, check_mode: bool) -> tuple[str, Out
         if noted and not check_mode:
             save_state({})
         return "none", Outcome(changed=noted)
-    raise FirewallError(f"This host has no firewall that this module can drive; install {' or '.join(names)}.")
+    raise FirewallError(
+        f"This host has none of the firewalls that were asked for or that this module can drive ({', '.join(names)}); "
+        "install one, unless another firewall is in use here."
+    )

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 import pytest
 
@@ -48,19 +49,40 @@ def test_a_firewall_is_taken_by_its_name(walls: dict[str, bool]) -> None:
     assert choice.reconcile("second", Request(), False)[0] == "second"
 
 
-@pytest.mark.parametrize(("wanted", "named"), [("auto", "first or second"), ("second", "second")])
+@pytest.mark.parametrize(("wanted", "named"), [("auto", "first, second"), ("second", "second")])
 def test_a_host_without_a_firewall_is_told_what_to_install(wanted: str, named: str) -> None:
     with pytest.raises(FirewallError) as caught:
         choice.reconcile(wanted, Request(), False)
-    assert str(caught.value) == f"This host has no firewall that this module can drive; install {named}."
+    assert f"none of the firewalls that were asked for or that this module can drive ({named}); install" in str(
+        caught.value
+    )
 
 
 def test_a_firewall_that_was_asked_for_is_not_replaced_by_another(walls: dict[str, bool]) -> None:
     walls["first"] = True
-    with pytest.raises(FirewallError, match="install second"):
+    with pytest.raises(FirewallError, match="none of the firewalls"):
         choice.reconcile("second", Request(), False)
 
 
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    """What stands in our records, instead of this machine's own."""
+    state: dict[str, t.Any] = {}
+    monkeypatch.setattr(choice, "load_state", lambda: state)
+    monkeypatch.setattr(choice, "save_state", lambda new: (state.clear(), state.update(new)))
+    return state
+
+
+@pytest.mark.usefixtures("noted")
 @pytest.mark.parametrize("wanted", ["auto", "first"])
 def test_from_a_host_without_a_firewall_nothing_needs_to_be_removed(wanted: str) -> None:
     assert choice.reconcile(wanted, Request(state="absent"), False) == ("none", Outcome())
+
+
+def test_records_of_a_firewall_that_was_taken_off_the_host_are_removed(noted: dict[str, t.Any]) -> None:
+    noted["switched_on"] = {}
+    absent = Request(state="absent")
+    assert choice.reconcile("auto", absent, True) == ("none", Outcome(changed=True))
+    assert noted == {"switched_on": {}}
+    assert choice.reconcile("auto", absent, False) == ("none", Outcome(changed=True))
+    assert noted == {}
