@@ -36,6 +36,5 @@ def reconcile(wanted: str, request: Request, check_mode: bool) -> tuple[str, Out
             save_state({})
         return "none", Outcome(changed=noted)
     raise FirewallError(
-        f"This host has none of the firewalls that were asked for or that this module can drive ({', '.join(names)}); "
-        "install one, unless another firewall is in use here."
+        f"{' or '.join(names)} is not installed on this host; install it, unless another firewall is in use here."
     )

@@ -49,18 +49,16 @@ def test_a_firewall_is_taken_by_its_name(walls: dict[str, bool]) -> None:
     assert choice.reconcile("second", Request(), False)[0] == "second"
 
 
-@pytest.mark.parametrize(("wanted", "named"), [("auto", "first, second"), ("second", "second")])
+@pytest.mark.parametrize(("wanted", "named"), [("auto", "first or second"), ("second", "second")])
 def test_a_host_without_a_firewall_is_told_what_to_install(wanted: str, named: str) -> None:
     with pytest.raises(FirewallError) as caught:
         choice.reconcile(wanted, Request(), False)
-    assert f"none of the firewalls that were asked for or that this module can drive ({named}); install" in str(
-        caught.value
-    )
+    assert str(caught.value).startswith(f"{named} is not installed on this host; install it, unless ")
 
 
 def test_a_firewall_that_was_asked_for_is_not_replaced_by_another(walls: dict[str, bool]) -> None:
     walls["first"] = True
-    with pytest.raises(FirewallError, match="none of the firewalls"):
+    with pytest.raises(FirewallError, match="second is not installed"):
         choice.reconcile("second", Request(), False)
 
 
