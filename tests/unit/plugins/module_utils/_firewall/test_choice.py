@@ -67,7 +67,12 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
     """What stands in our records, instead of this machine's own."""
     state: dict[str, t.Any] = {}
     monkeypatch.setattr(choice, "load_state", lambda: state)
-    monkeypatch.setattr(choice, "save_state", lambda new: (state.clear(), state.update(new)))
+
+    def save(new: dict[str, t.Any]) -> None:
+        state.clear()
+        state.update(new)
+
+    monkeypatch.setattr(choice, "save_state", save)
     return state
 
 
