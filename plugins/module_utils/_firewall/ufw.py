@@ -396,7 +396,8 @@ def _ufw_commands() -> set[tuple[str, str]]:
         with contextlib.suppress(OSError, IndexError):
             with open(f"/proc/{pid}/cmdline", "rb") as command:
                 words = [os.path.basename(word) for word in command.read().split(b"\0")[:3]]
-            if b"ufw" in words:
+            # It is a Python script; an editor of a file of that name, or a "watch ufw", is none.
+            if words[0].startswith(b"python") and b"ufw" in words[1:]:
                 with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
                     found.add((pid, stat.read().rpartition(")")[2].split()[19]))
     return found

@@ -395,6 +395,17 @@ def test_a_ufw_command_that_waits_for_the_lock_is_seen(machine: Machine) -> None
             transaction.wait_for(lambda: ufw._has_waiters(lock.fileno()), 30, "it was never seen")
 
 
+def test_a_program_that_only_has_ufw_in_its_arguments_is_no_ufw_command(tmp_path: Path) -> None:
+    log = tmp_path / "ufw"
+    log.write_text("at work\n", encoding="ascii")
+    before = ufw._ufw_commands()
+    with subprocess.Popen(["tail", "-f", log], stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout
+        assert reader.stdout.readline() == "at work\n"
+        assert ufw._ufw_commands() == before
+        reader.kill()
+
+
 def test_a_ufw_command_at_work_is_seen_until_it_ends(tmp_path: Path) -> None:
     script = tmp_path / "ufw"
     script.write_text("import sys\nprint('at work', flush=True)\nsys.stdin.read()\n", encoding="ascii")
