@@ -2,23 +2,98 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of host_firewall: what only the controller knows about the connection."""
+"""The controller's half of host_firewall: what only the controller knows of the connection, and a second one."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import time
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 # Connections that end in a server process which listens on the network of the host.
 _NETWORK_TRANSPORTS = ("ssh", "paramiko_ssh", "paramiko", "libssh", "ansible.netcommon.libssh")
 
+# How long after its time a host that nobody could confirm is asked what became of the change.
+_GRACE = 30.0
+_PAUSE = 1.0
+# What a change may take, the wait for another run included. A host that was cut off and rebooted never answers.
+_LONGEST_CHANGE = 180
+
 
 class ActionModule(ActionBase):
-    """Runs the module on the host."""
+    """Runs the module on the host, and confirms over a new connection what it did."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        arguments = {**self._task.args, "crosses_network": self._connection.transport in _NETWORK_TRANSPORTS}
-        result.update(self._execute_module("netwall.datadog.host_firewall", module_args=arguments, task_vars=task_vars))
+        with self._answer_awaited():
+            result.update(self._module(self._task.args, task_vars))
+        transaction = result.get("transaction") or {}
+        if transaction.get("state") == "pending":
+            result.update(self._confirm(transaction, task_vars))
         return result
+
+    def _confirm(self, transaction: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """Ask the host over a new connection to keep the change; what that makes of the result."""
+        within = transaction["confirm_within"]
+        order = {"state": self._task.args.get("state", "present"), "flows": [], "confirm": transaction["id"]}
+        deadline = time.monotonic() + within + _GRACE
+        while time.monotonic() < deadline:
+            try:
+                self._connection.reset()
+                answer = self._module(order, task_vars)
+            except AnsibleConnectionFailure as error:
+                answer = {"failed": True, "unreachable": True, "msg": str(error)}
+            if not answer.get("unreachable"):
+                break
+            time.sleep(_PAUSE)
+        if not answer.get("failed"):
+            return {"transaction": {**transaction, "state": "committed"}}
+        if answer.get("unreachable"):
+            msg = (
+                f"No new connection to the host could be opened within {within} seconds of the change, nor since. The "
+                f"host takes the change back by itself; the last attempt said: {answer.get('msg')}"
+            )
+        else:
+            msg = answer.get("msg", "The host did not confirm the change.")
+        nothing: dict[str, list[str]] = {"added": [], "removed": [], "unchanged": []}
+        return {
+            **nothing,
+            "failed": True,
+            "changed": False,
+            "msg": msg,
+            "transaction": {**transaction, "state": "taken back"},
+        }
+
+    @contextlib.contextmanager
+    def _answer_awaited(self) -> t.Iterator[None]:
+        """End a wait that may never end, where the host takes back what it changed; a task's own timeout goes first."""
+        within = self._task.args.get("confirm_within") or 0
+        if self._task.timeout or not str(within).isdigit() or not int(within):
+            yield
+            return
+
+        def give_up(_signal: int, _frame: object) -> t.NoReturn:
+            raise AnsibleConnectionFailure(
+                f"The host has not answered for {int(within) + _LONGEST_CHANGE} seconds. What it changed meanwhile was "
+                "not confirmed, so it takes it back by itself."
+            )
+
+        before = signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(int(within) + _LONGEST_CHANGE)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    def _module(self, arguments: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        answer: dict[str, t.Any] = self._execute_module(
+            "netwall.datadog.host_firewall",
+            module_args={**arguments, "crosses_network": self._connection.transport in _NETWORK_TRANSPORTS},
+            task_vars=task_vars,
+        )
+        return answer

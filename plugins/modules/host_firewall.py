@@ -13,7 +13,8 @@ description:
   - Brings the firewall of a host to exactly the flows it is given, in one call, whatever their number.
   - Rules made by this module carry a comment that names their flow. A rule of anybody else is never changed, moved
     or removed; what such a rule overrules is returned as RV(shadowed).
-  - A step that fails takes back those before it, so that all of a change takes effect or none of it.
+  - All of a change takes effect or none of it, whatever fails and whenever - a step, the module, its connection or the
+    power. What a run that died left half done is taken back on the host within seconds, at the latest when it boots.
   - An inbound flow that is denied is denied to everybody but this host itself, whose traffic to itself crosses the
     interface C(lo) alone. Connections that are already open are not cut.
 author:
@@ -79,10 +80,11 @@ options:
     choices: [present, absent]
   backend:
     description:
-      - The firewall to use. V(auto) takes the one that the host has.
+      - The firewall to use. V(auto) takes the one that is on; of several that are off, the one that comes on at boot;
+        otherwise the only one that is installed. It does not guess.
     type: str
     default: auto
-    choices: [auto, ufw]
+    choices: [auto, ufw, firewalld]
   enable:
     description:
       - Switch the firewall on if it is off. Without it a firewall that is off is an error.
@@ -104,6 +106,50 @@ options:
     type: list
     elements: str
     default: []
+  default_outbound:
+    description:
+      - What happens to outgoing traffic that no rule names. V(unmanaged) leaves it, or puts back what stood before this
+        module changed it.
+      - With V(deny) the host still answers connections, talks to itself, does ICMP and IPv6 neighbour discovery, renews
+        its addresses by DHCP and DHCPv6, asks the name servers and time servers that it is configured with, and reaches
+        its cloud's metadata (see O(metadata)). They are flows whose id begins with C(host-). Nothing else leaves
+        it but O(flows).
+    type: str
+    default: unmanaged
+    choices: [unmanaged, allow, deny]
+  metadata:
+    description:
+      - Whether the host may reach its cloud's metadata service, 169.254.169.254 and fd00:ec2::254, where
+        O(default_outbound=deny).
+    type: bool
+    default: true
+  confirm_within:
+    description:
+      - A change is taken back by the host itself unless it is confirmed over a new connection within so many seconds.
+        The new connection is opened by this task; nothing is left for you to do.
+      - V(0) makes a change final at once. A connection that crosses no network can't be confirmed, and needs V(0).
+    type: int
+    default: 0
+  reload:
+    description:
+      - What to do where the firewall has to be reloaded, which firewalld needs for more than a change of addresses, and
+        somebody's rules exist at run time only, which a reload would lose. V(careful) stops and lists them, V(force)
+        goes on.
+    type: str
+    default: careful
+    choices: [careful, force]
+  document:
+    description:
+      - Where the flows come from. It is kept on the host beside them.
+    type: dict
+    default: {}
+    suboptions:
+      version:
+        description: The version of the published document.
+        type: int
+      modified:
+        description: When it was published.
+        type: str
   precedence:
     description:
       - Whose rules are judged first. With V(theirs) all rules of others stay in force, and a flow that they overrule
@@ -116,6 +162,10 @@ options:
       - Whether the connection of the play crosses a network. Filled in by the action plugin; setting it has no effect.
     type: bool
     default: false
+  confirm:
+    description:
+      - The id of a change to confirm. Used by the action plugin for its second call; nothing else is done then.
+    type: str
 attributes:
   check_mode:
     description: Predicts what the run would then do.
@@ -170,15 +220,43 @@ shadowed:
   type: list
   elements: str
   returned: success
+transaction:
+  description: How the change was made final; empty where nothing was changed.
+  type: dict
+  returned: always
+  contains:
+    id:
+      description: Names the change on the host.
+      type: str
+    confirm_within:
+      description: Seconds in which it had to be confirmed, 0 if it had not.
+      type: int
+    state:
+      description: V(committed), or V(taken back) where nobody confirmed it.
+      type: str
+  sample: {id: 1b4e28ba2fa143c3a37a0d3d1a1f7b0c, confirm_within: 60, state: committed}
+refused_connections:
+  description:
+    - The connections that are open now and that the firewall would refuse if they were opened once this is done.
+  type: list
+  elements: dict
+  returned: in check mode
+  sample:
+    - {direction: outbound, protocol: tcp, address: 203.0.113.7, port: 25, program: smtp}
 """
 
+import dataclasses
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.choice import reconcile
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import published, transaction, watchdog
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.choice import choose
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.connections import open_connections, refused
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.essentials import find_essentials
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     FLOW_OPTIONS,
@@ -188,15 +266,28 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     sort_networks,
 )
 
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import Backend
+
 ARGUMENT_SPEC = {
     "flows": {"type": "list", "elements": "dict", "options": FLOW_OPTIONS},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-    "backend": {"type": "str", "default": "auto", "choices": ["auto", "ufw"]},
+    "backend": {"type": "str", "default": "auto", "choices": ["auto", "ufw", "firewalld"]},
     "enable": {"type": "bool", "default": False},
+    "default_outbound": {"type": "str", "default": "unmanaged", "choices": ["unmanaged", "allow", "deny"]},
+    "metadata": {"type": "bool", "default": True},
     "management": {"type": "bool", "default": True},
     "management_networks": {"type": "list", "elements": "str", "default": []},
     "precedence": {"type": "str", "default": "theirs", "choices": ["theirs", "ours"]},
+    "confirm_within": {"type": "int", "default": 0},
+    "reload": {"type": "str", "default": "careful", "choices": ["careful", "force"]},
+    "document": {
+        "type": "dict",
+        "default": {},
+        "options": {"version": {"type": "int"}, "modified": {"type": "str"}},
+    },
     "crosses_network": {"type": "bool", "default": False},
+    "confirm": {"type": "str"},
 }
 
 
@@ -207,7 +298,11 @@ def main() -> None:
     try:
         if os.geteuid() != 0:
             raise FirewallError("Only root can see and change the firewall; set 'become: true'.")
-        backend, outcome = reconcile(module.params["backend"], _request(module.params), module.check_mode)
+        if module.params["confirm"]:
+            transaction.confirm(module.params["confirm"], module.params["state"] == "absent", find_session())
+            module.exit_json(changed=False)
+        run = _predict if module.check_mode else _reconcile
+        outcome, more = run(module.params)
     except (FlowError, FirewallError) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
@@ -218,35 +313,86 @@ def main() -> None:
         )
     module.exit_json(
         changed=outcome.changed,
-        backend=backend,
         added=list(outcome.added),
         removed=list(outcome.removed),
         unchanged=list(outcome.unchanged),
         shadowed=list(outcome.shadowed),
+        **more,
         **({"diff": {"before": _lines(outcome.before), "after": _lines(outcome.after)}} if module._diff else {}),
     )
 
 
-def _request(params: dict[str, t.Any]) -> Request:
-    return Request(
-        flows=tuple(merge(Flow.from_dict(flow) for flow in params["flows"] or [])),
+def _reconcile(params: dict[str, t.Any]) -> tuple[Outcome, dict[str, t.Any]]:
+    request, warnings = _request(params)
+    backend = _backend(params)
+    if not backend:
+        return Outcome(changed=transaction.forget()), {"backend": "none", "transaction": {}}
+    within = params["confirm_within"]
+    applied = transaction.reconcile(backend, request, params["document"], within)
+    done = {"id": applied.id, "confirm_within": within, "state": "pending" if within else "committed"}
+    more = {"backend": backend.name, "transaction": done if applied.id else {}}
+    return _with_warnings(applied.outcome, warnings), more
+
+
+def _predict(params: dict[str, t.Any]) -> tuple[Outcome, dict[str, t.Any]]:
+    request, warnings = _request(params)
+    backend = _backend(params)
+    more: dict[str, t.Any] = {"backend": "none", "transaction": {}, "refused_connections": []}
+    if not backend:
+        return Outcome(changed=bool(Journal().state())), more
+    plan = transaction.predict(backend, request)
+    more.update(backend=backend.name, refused_connections=refused(open_connections(), plan.lets))
+    return _with_warnings(plan.outcome, warnings), more
+
+
+def _backend(params: dict[str, t.Any]) -> Backend | None:
+    return choose(params["backend"], params["state"], Journal().state().get("backend"))
+
+
+def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
+    """What is asked for, and what has to be said about it."""
+    if params["confirm_within"] < 0:
+        raise FirewallError("'confirm_within' is a number of seconds, 0 for a change that is final at once.")
+    if params["confirm_within"] and not params["crosses_network"]:
+        raise FirewallError(
+            "This play came in over a connection that crosses no network, so opening it anew would prove nothing; set "
+            "'confirm_within: 0' (in the role: 'agent_firewall_confirm_within: 0') to make the change final at once."
+        )
+    flows = merge(Flow.from_dict(flow) for flow in params["flows"] or [])
+    denied = [(flow.protocol, flow.port) for flow in flows if (flow.direction, flow.action) == ("inbound", "deny")]
+    warnings = tuple(map(published.warning, published.published_ports(denied)))
+    if params["default_outbound"] == "deny" and params["state"] == "present":
+        essentials = find_essentials(params["metadata"], flows)
+        flows = merge([*flows, *essentials.flows])
+        warnings += essentials.warnings
+    if params["confirm_within"] and not watchdog.survives_boot():
+        warnings += (watchdog.NO_BOOT_HOOK,)
+    request = Request(
+        flows=tuple(flows),
         state=params["state"],
         enable=params["enable"],
         management=params["management"],
         management_networks=sort_networks(params["management_networks"]),
         precedence=params["precedence"],
         session=_session(params),
+        default_outbound=params["default_outbound"],
+        reload=params["reload"],
     )
+    return request, warnings
 
 
 def _session(params: dict[str, t.Any]) -> Session | None:
-    session = find_session() if params["management"] else None
+    session = find_session() if params["management"] or params["confirm_within"] else None
     if params["management"] and not session and params["crosses_network"] and params["state"] == "present":
         raise FirewallError(
             "The connection that this play came in on can't be found among this host's processes, so it can't be kept; "
             "set 'management: false' if you have another way in."
         )
     return session
+
+
+def _with_warnings(outcome: Outcome, warnings: tuple[str, ...]) -> Outcome:
+    return dataclasses.replace(outcome, warnings=(*warnings, *outcome.warnings))
 
 
 def _lines(rules: tuple[str, ...]) -> str:

@@ -76,7 +76,7 @@ packets() {
 
 # Files, rules in the kernel, settings and units: whatever a firewall may leave a trace in.
 footprint() {
-    lab console "$host" sh -s <"$here/../../extensions/molecule/ufw/footprint.sh" >"$work/$1"
+    lab console "$host" sh -s <"$here/../../extensions/molecule/shared/footprint.sh" >"$work/$1"
 }
 
 heading "1. A host and its surroundings"

@@ -27,7 +27,7 @@ _LAB = "NETWALL_LAB"
 def main(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit status (3: this machine cannot run the lab)."""
     options = _parser().parse_args(argv)
-    reason = machine.why_not()
+    reason = machine.why_not(disk=getattr(options, "disk", False))
     if reason:
         print(f"The lab cannot run here: {reason}.")
         return CANNOT_RUN
@@ -53,11 +53,14 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--lab", default=os.environ.get(_LAB, "default"), metavar="NAME", help=which)
         return command
 
-    add("check", "say in one line whether this machine can run the lab (exit status 3: it cannot)", lab=False)
+    command = add("check", "say in one line whether this machine can run the lab (exit status 3: it cannot)", lab=False)
+    command.add_argument("--disk", action="store_true", help="with hosts that have a disk of their own")
     command = add("prepare", "install what the machine lacks and build the images of the releases", lab=False)
     command.add_argument("release", nargs="*", help=f"Debian releases (default: {images.DEFAULT_RELEASE})")
     command = add("up", "boot the internet and the hosts and wait until they answer")
     command.add_argument("host", nargs="*", help="NAME, NAME=RELEASE or NAME=IMAGE:RELEASE")
+    command.add_argument("--disk", action="store_true", help="with a disk that loses in a power cut what is not synced")
+    command.add_argument("--dhcp", action="store_true", help="with addresses from DHCP, DHCPv6 and advertisements")
     command = add("down", "remove the named hosts, or the whole lab")
     command.add_argument("host", nargs="*")
     add("status", "list all labs and their hosts", lab=False)
@@ -99,7 +102,7 @@ def _prepare(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     _step_outside()
     lab = Lab(options.lab)
-    lab.up(options.host)
+    lab.up(options.host, disk=options.disk, dhcp=options.dhcp)
     print(lab.folder)
     return 0
 

@@ -15,6 +15,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow,
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
 
 
 class FirewallError(Exception):
@@ -54,7 +55,8 @@ class Request:
     """What the module was asked for.
 
     ``session`` is the connection that the play came in on, None where it crosses no network; ``management_networks``
-    are canonical CIDRs, empty for "from anywhere".
+    are canonical CIDRs, empty for "from anywhere". With ``default_outbound`` ``deny``, ``flows`` hold what the host
+    itself must go on doing (see ``essentials.py``), but for what no flow can say: loopback, answers, ICMP and IGMP.
     """
 
     flows: tuple[Flow, ...] = ()
@@ -64,6 +66,8 @@ class Request:
     management_networks: tuple[str, ...] = ()
     precedence: str = "theirs"
     session: Session | None = None
+    default_outbound: str = "unmanaged"
+    reload: str = "careful"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,16 +84,62 @@ class Outcome:
     changed: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Presence:
+    """Whether a host has a firewall at all, whether it is in force now, and whether it will be after a boot."""
+
+    is_installed: bool = False
+    is_active: bool = False
+    is_enabled: bool = False
+
+
+class Plan(t.Protocol):
+    """What a backend found, and what it would do about it. Nothing has been changed yet.
+
+    ``snapshot`` is all that :meth:`Backend.restore` needs to put back what stands now, ``record`` what the backend
+    wants to know in later runs; both as plain JSON types.
+    """
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def snapshot(self) -> dict[str, t.Any]: ...
+
+    @property
+    def record(self) -> dict[str, t.Any]: ...
+
+    def apply(self, step: t.Callable[[str], None]) -> None:
+        """Do it, naming each step ("Writing …") before it is taken; raises, wherever it stopped."""
+
+    def lets(self, packet: Packet) -> bool:
+        """Whether the first packet of a connection would pass once this is done, as far as can be told."""
+
+
 class Backend(t.Protocol):
     """One kind of firewall on this host."""
 
     name: str
 
-    def is_installed(self) -> bool:
-        """Whether this host has the firewall at all, running or not."""
+    def presence(self) -> Presence:
+        """What there is of it; never raises."""
 
-    def reconcile(self, request: Request, check_mode: bool) -> Outcome:
-        """Bring our rules to *request*, everybody else's left alone; raises :class:`FirewallError`, nothing changed."""
+    def exclusive(self) -> t.ContextManager[None]:
+        """Keep the firewall's own tools from writing as long as that takes, or do nothing where there is no way to."""
+
+    def plan(self, request: Request, record: t.Mapping[str, t.Any]) -> Plan:
+        """What brings our rules to *request*, everybody else's left alone; raises :class:`FirewallError`.
+
+        *record* is what the last run left, empty if there was none. A run plans until a plan's outcome is not changed,
+        which says that files and live rules are as asked; a backend may remember what it did in between.
+        """
+
+    def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        """Put back, in files and in the kernel, what *snapshot* says, from whatever point a run was stopped at.
+
+        What others wrote since is kept. Safe to call again after it was itself stopped, and at boot, before the
+        firewall has started (then it writes files alone). Raises :class:`FirewallError`.
+        """
 
 
 def rules_of(flow: Flow) -> t.Iterator[Rule]:

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request, Rule
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import peers_on
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import (
     ANY_PORT,
     OperatorRule,
@@ -22,6 +23,18 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWH
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+
+
+class Judge(t.Protocol):
+    """What decides packets beside our own rules: here is what may be asked of it, :class:`Standing` is one."""
+
+    def lets(self, packet: Packet, ours: t.Sequence[OperatorRule] = (), ours_first: bool = False) -> bool:
+        """Whether *packet* passes when *ours* are judged before or after theirs; on ``lo`` all do."""
+
+    def decider(
+        self, packet: Packet, ours: t.Sequence[OperatorRule] = (), ours_first: bool = False
+    ) -> OperatorRule | None:
+        """The rule that decides *packet*, None for the default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +66,17 @@ class Standing:
         return decide([*ours, *self.theirs] if ours_first else [*self.theirs, *ours], packet)
 
 
-def peer_of(request: Request) -> str | None:
-    """The address at the other end of the management connection, None where it needs no keeping."""
-    return request.session.address if request.management and request.session else None
+def peers_of(request: Request) -> list[str]:
+    """The addresses whose sessions on the port of the management connection are open, none if it needs no keeping."""
+    if not request.management or not request.session:
+        return []
+    return sorted({request.session.address, *peers_on(request.session.local_port)})
 
 
-def rules_to_keep(request: Request, standing: Standing, rules: t.Sequence[Rule], peer: str | None) -> list[Rule]:
+def rules_to_keep(request: Request, standing: Judge, rules: t.Sequence[Rule], peers: t.Sequence[str]) -> list[Rule]:
     """The rules that keep the management connection beside *rules*, as few as it needs.
 
-    *peer* is the address whose session was open when the firewall came on by our hand, or None where somebody else
+    *peers* are the addresses whose sessions were open when the firewall came on by our hand, none where somebody else
     switched it on: there the connection got in without us, and needs us only against our own denials.
     """
     session = request.session
@@ -74,24 +89,32 @@ def rules_to_keep(request: Request, standing: Standing, rules: t.Sequence[Rule],
         if (rule.direction, rule.action, rule.protocol, rule.port) == ("inbound", "deny", "tcp", port)
     ]
     kept: list[Rule] = []
-    concerns_us = peer is not None or denials
+    concerns_us = peers or denials
     ours_first = request.precedence == "ours"
     if request.management_networks or (concerns_us and not standing.lets(_arrival(session), denials, ours_first)):
         kept += [
             Rule("inbound", "allow", "tcp", network, port, flows=(f"management-tcp-{port}-in",))
             for network in request.management_networks or ANYWHERE
         ]
-    if peer and not standing.lets(_reply(session, peer)):
-        # To connection tracking, which starts with the firewall, the session's next reply is a new connection.
-        network = f"{peer}/{128 if ':' in peer else 32}"
-        kept.append(
-            Rule("outbound", "allow", "tcp", network, None, port, flows=(f"management-tcp-{port}-replies-out",))
+    # To connection tracking, which starts with the firewall, an open session's next reply is a new connection.
+    kept += [
+        Rule(
+            direction="outbound",
+            action="allow",
+            protocol="tcp",
+            network=f"{peer}/{128 if ':' in peer else 32}",
+            port=None,
+            source_port=port,
+            flows=(f"management-tcp-{port}-replies-out",),
         )
+        for peer in peers
+        if not standing.lets(_reply(session, peer))
+    ]
     return kept
 
 
 def refuse_lockout(
-    request: Request, standing: Standing, rules: t.Sequence[Rule], before: t.Sequence[Rule] | None = None
+    request: Request, standing: Judge, rules: t.Sequence[Rule], before: t.Sequence[Rule] | None = None
 ) -> None:
     """Raise :class:`FirewallError` if the management connection would not pass a firewall with *rules*.
 

@@ -13,18 +13,18 @@ controller's idea of it would not do. The process tree keeps the truth: one of o
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import ipaddress
 import os
-import re
-import socket
-import struct
-import sys
 import typing as t
 
-_ESTABLISHED, _LISTENING = "01", "0A"
-_SIOCGIFADDR = 0x8915
-_BYTE_ORDER: t.Literal["little", "big"] = sys.byteorder
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.sockets import (
+    ESTABLISHED,
+    LISTENING,
+    interface_of,
+    plain_address,
+    read_sockets,
+    socket_inodes,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,7 @@ class Session:
     @property
     def interface(self) -> str:
         """The name of the interface that has our address, empty where that can't be told."""
-        name = _interface_of(self.local_address)
-        # A service's address may live on lo; its packets come in by any interface.
-        return "" if name == "lo" and not ipaddress.ip_address(self.local_address).is_loopback else name
+        return interface_of(self.local_address)
 
 
 def find_session(proc: str = "/proc", pid: int | None = None) -> Session | None:
@@ -53,10 +51,15 @@ def find_session(proc: str = "/proc", pid: int | None = None) -> Session | None:
             return session
     sockets = _established(proc)
     for ancestor in ancestors:
-        for inode in _socket_inodes(proc, ancestor):
+        for inode in socket_inodes(proc, ancestor):
             if inode in sockets:
                 return sockets[inode]
     return None
+
+
+def peers_on(port: int, proc: str = "/proc") -> set[str]:
+    """The addresses that have a connection with *port* of this host."""
+    return {session.address for session in _established(proc).values() if session.local_port == port}
 
 
 def _ancestors(proc: str, pid: int) -> t.Iterator[int]:
@@ -80,77 +83,21 @@ def _from_environment(proc: str, pid: int) -> Session | None:
         if variable.startswith(b"SSH_CONNECTION="):
             parts = variable.partition(b"=")[2].decode("ascii", "replace").split()
             try:
-                return Session(_plain_address(parts[0]), int(parts[1]), _plain_address(parts[2]), int(parts[3]))
+                return Session(plain_address(parts[0]), int(parts[1]), plain_address(parts[2]), int(parts[3]))
             except (ValueError, IndexError):
                 return None
     return None
 
 
-def _socket_inodes(proc: str, pid: int) -> t.Iterator[str]:
-    folder = os.path.join(proc, str(pid), "fd")
-    try:
-        descriptors = os.listdir(folder)
-    except OSError:
-        return
-    for descriptor in descriptors:
-        try:
-            found = re.match(r"socket:\[(\d+)\]\Z", os.readlink(os.path.join(folder, descriptor)))
-        except OSError:
-            continue
-        if found:
-            yield found.group(1)
-
-
 def _established(proc: str) -> dict[str, Session]:
     """Every established TCP connection that came in and doesn't stay on this host, by the inode of its socket."""
-    sockets = {}
-    served = set()
-    for table in ("tcp", "tcp6"):
-        try:
-            with open(os.path.join(proc, "net", table), encoding="ascii") as lines:
-                rows = [line.split() for line in lines][1:]
-        except OSError:
-            continue
-        for row in rows:
-            if len(row) > 9 and row[3] == _LISTENING:
-                served.add(_endpoint(row[1])[1])
-            if len(row) > 9 and row[3] == _ESTABLISHED:
-                address, port = _endpoint(row[2])
-                if not ipaddress.ip_address(address).is_loopback:
-                    sockets[row[9]] = Session(address, port, *_endpoint(row[1]))
+    sockets = read_sockets(proc, ["tcp"])
     # An ancestor may have connections that it made itself, ansible-playbook for one: nobody listens on their port.
-    return {inode: session for inode, session in sockets.items() if session.local_port in served}
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    """Address and port from the kernel's form: 32-bit words in the machine's byte order, in hex."""
-    words, _colon, port = text.partition(":")
-    packed = b"".join(int(words[start : start + 8], 16).to_bytes(4, _BYTE_ORDER) for start in range(0, len(words), 8))
-    return _plain_address(str(ipaddress.ip_address(packed))), int(port, 16)
-
-
-def _interface_of(address: str) -> str:
-    wanted = ipaddress.ip_address(address)
-    if wanted.version == 6:
-        try:
-            with open("/proc/net/if_inet6", encoding="ascii") as lines:
-                rows = [line.split() for line in lines]
-        except OSError:
-            return ""
-        return next((row[5] for row in rows if len(row) > 5 and int(row[0], 16) == int(wanted)), "")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _index, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
-            except OSError:
-                continue
-            if answer[20:24] == wanted.packed:
-                return name
-    return ""
-
-
-def _plain_address(text: str) -> str:
-    """*text* without a zone, and as IPv4 where it is IPv4 in IPv6's clothes."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    served = {found.local_port for found in sockets if found.state == LISTENING}
+    return {
+        found.inode: Session(found.address, found.port, found.local_address, found.local_port)
+        for found in sockets
+        if found.state == ESTABLISHED
+        and found.local_port in served
+        and not ipaddress.ip_address(found.address).is_loopback
+    }

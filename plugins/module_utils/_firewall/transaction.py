@@ -4,241 +4,232 @@
 
 # This module is private to the netwall.datadog collection.
 
-"""All or nothing: files written so that they can be put back, and what stood before us, kept for the way back."""
+"""All or nothing, whatever the firewall: take the lock, keep the way back, apply, look again, commit or confirm.
+
+There is one way back, :meth:`Backend.restore`, and four who may take it: the run itself when a step fails, a process
+that watches when the run dies or nobody confirms in time, the next boot, and the next run.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
-import os
-import stat
-import subprocess
-import tempfile
+import dataclasses
+import datetime
 import time
 import typing as t
+import uuid
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import watchdog
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import (
+    Journal,
+    Pending,
+    as_json,
+    boot_id,
+    now,
+    this_process,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import one_run_at_a_time
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.way_back import close, take_back
 
-STATE_FOLDER = "/var/lib/netwall/datadog"
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import Backend, Plan, Request
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 
-_COMMAND_TIMEOUT = 120
-_POLL = 0.05
+_TIMEOUT = 60.0
+_TAKEN_BACK = "Nobody confirmed the change in time, so the host has taken it back: the old rules stand."
+# How long after its deadline a change that nobody confirmed may take to be taken back.
+_GRACE = 15.0
+_POLL = 0.2
 
 
 class Transaction:
-    """Steps that are all undone, last first, if one of them fails; used as a context manager.
+    """The steps of one run; used as a context manager, which takes all of them back if one fails.
 
-    A failure leaves the block as a :class:`FirewallError` that names the step.
+    ``id`` is empty as long as nothing was changed.
     """
 
-    def __init__(self) -> None:
-        self._step = "Starting"
-        self._undo: list[t.Callable[[], None]] = []
+    def __init__(self, journal: Journal, backend: str, session: Session | None) -> None:
+        self.id = ""
+        self._journal = journal
+        self._backend = backend
+        self._session = session
+        self._step = "Getting ready"
+        self._pending: Pending | None = None
 
     def __enter__(self) -> Transaction:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
+        if error is None or not self._pending:
             return
-        failed: list[str] = []
-        # A stack calls them all, last first, whatever one of them raises.
-        with contextlib.ExitStack() as way_back:
-            for undo in self._undo:
-                way_back.callback(_attempt, undo, failed)
+        end = "the old rules are back"
+        try:
+            take_back(self._journal, self._pending)
+        except (OSError, FirewallError) as failure:
+            end = f"and going back failed too: {str(failure).rstrip('.')}; that is being tried again on the host"
         if isinstance(error, (OSError, FirewallError)):
-            end = f"and going back failed too: {'; '.join(failed)}" if failed else "the old rules are back"
             raise FirewallError(f"{self._step} failed: {str(error).rstrip('.')}; {end}.") from error
 
-    def step(self, name: str, undo: t.Callable[[], None] | None = None) -> None:
-        """Say what comes next, as "Writing …", and how to undo it even if it gets only half-way."""
+    def step(self, name: str) -> None:
+        """Say what comes next, as "Writing …"."""
         self._step = name
-        if undo:
-            self._undo.append(undo)
 
-    def write(self, path: str, text: str) -> None:
-        """Replace the content of the file at *path*."""
-        self.step(f"Writing {path}")
-        old = read_bytes(path)
-        self.step(f"Writing {path}", lambda: _put_back(path, old))
-        write_atomically(path, encode(text))
-
-
-def _put_back(path: str, old: bytes) -> None:
-    # Where nothing can be written, what could not be changed need not be put back.
-    if read_bytes(path) != old:
-        write_atomically(path, old)
-
-
-def encode(text: str) -> bytes:
-    """*text* as the bytes it was decoded from."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def read_text(path: str) -> str:
-    """The content of the file at *path*; bytes that aren't UTF-8 survive :func:`encode`."""
-    return read_bytes(path).decode("utf-8", "surrogateescape")
-
-
-def read_bytes(path: str) -> bytes:
-    """The content of the file at *path*; raises :class:`FirewallError`."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise FirewallError(f"Can't read {path}: {error.strerror}.") from error
-
-
-def write_atomically(path: str, data: bytes) -> None:
-    """Replace the file at *path* by *data*, or leave it whole: mode, owner and extended attributes are kept.
-
-    Where *path* is a link, the file that it leads to is replaced.
-    """
-    path = os.path.realpath(path)
-    folder = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".netwall-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            with contextlib.suppress(FileNotFoundError):
-                _copy_attributes(path, temporary)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def run(argv: list[str], stdin: str | None = None) -> str:
-    """What the command *argv* prints; raises :class:`FirewallError` with what it said if it fails."""
-    environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
-    try:
-        done = subprocess.run(
-            argv,
-            input=None if stdin is None else encode(stdin),
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            env=environment,
-            timeout=_COMMAND_TIMEOUT,
-            check=False,
+    def begin(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        """Keep the way back, before the first step; does nothing at the second call."""
+        if self._pending:
+            return
+        change, maker = uuid.uuid4().hex, this_process()
+        pending = Pending(
+            id=change,
+            backend=self._backend,
+            snapshot=snapshot,
+            state=self._journal.state(),
+            boot=boot_id(),
+            session=as_json(self._session),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FirewallError(f"'{' '.join(argv)}' could not be run: {error}.") from error
-    if done.returncode:
-        said = " ".join((done.stderr + done.stdout).decode("utf-8", "replace").split())
-        raise FirewallError(f"'{' '.join(argv)}' ended with {done.returncode}: {said or 'no message'}")
-    return done.stdout.decode("utf-8", "surrogateescape")
+        self._journal.make_folder()
+        try:
+            watchdog.arm(change, maker)
+            self._journal.open(pending)
+        except BaseException:
+            close(self._journal)
+            raise
+        self._pending, self.id = pending, change
+
+    def finish(self, state: t.Mapping[str, t.Any], confirm_within: int) -> None:
+        """All is as asked: commit, or wait *confirm_within* seconds (if not 0) for :func:`confirm`."""
+        if not self._pending:
+            if state != self._journal.state():
+                self._journal.save_state(state)
+            return
+        new_state = {**state, "transaction": self.id} if state else {}
+        if not confirm_within:
+            _commit(self._journal, new_state)
+            return
+        self.step("Waiting to be confirmed")
+        self._journal.open(dataclasses.replace(self._pending, new_state=new_state, deadline=now() + confirm_within))
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What a run did, and the id of its transaction, empty where nothing had to be changed."""
+
+    outcome: Outcome
+    id: str = ""
+
+
+def reconcile(backend: Backend, request: Request, document: t.Mapping[str, t.Any], confirm_within: int) -> Applied:
+    """Bring the firewall *backend* to *request*, all of it or nothing; raises :class:`FirewallError`.
+
+    *document* says where the flows come from, and is kept with them. With *confirm_within* (seconds) a change is taken
+    back unless :func:`confirm` is called in time with the id that is returned.
+    """
+    journal = Journal()
+    with _turn(journal), Transaction(journal, backend.name, request.session) as transaction:
+        state = journal.state()
+        first, last = _repeat(backend, request, state.get("record", {}), transaction)
+        transaction.finish(_state(backend.name, request, last.record, document, state), confirm_within)
+    return Applied(first.outcome, transaction.id)
+
+
+def predict(backend: Backend, request: Request) -> Plan:
+    """What :func:`reconcile` would do, as far as can be told without taking the lock; raises :class:`FirewallError`."""
+    return backend.plan(request, Journal().state().get("record", {}))
+
+
+def forget() -> bool:
+    """Drop what was kept of a firewall that is no longer on this host; says whether there was anything."""
+    journal = Journal()
+    with _turn(journal):
+        state = journal.state()
+        journal.save_state({})
+    return bool(state)
+
+
+def confirm(change: str, is_removal: bool, session: Session | None) -> None:
+    """Make the change with the id *change* final; *session* is the connection over which that is asked.
+
+    Asking again, because the answer got lost, is no error. Raises :class:`FirewallError` if it came too late.
+    """
+    journal = Journal()
+    with one_run_at_a_time(_TIMEOUT):
+        pending = journal.pending()
+        if not pending or pending.id != change:
+            state = journal.state()
+            if state.get("transaction") != change and (state or not is_removal):
+                raise FirewallError(_TAKEN_BACK)
+            return
+        if pending.seconds_left <= 0:
+            raise FirewallError(_TAKEN_BACK)
+        if session and as_json(session) == pending.session:
+            raise FirewallError("The change was to be confirmed over a new connection, but came over the old one.")
+        _commit(journal, pending.new_state)
+
+
+def _commit(journal: Journal, state: t.Mapping[str, t.Any]) -> None:
+    journal.save_state(state)
+    close(journal)
 
 
 @contextlib.contextmanager
-def one_run_at_a_time(timeout: float, path: str = "/run/netwall-datadog.lock") -> t.Iterator[None]:
-    """Keep a second run on this host waiting, at most *timeout* seconds; raises :class:`FirewallError` after that."""
-    with contextlib.ExitStack() as held:
-
-        def take() -> bool:
-            # Whoever may open it could hold its lock for ever, so nobody else may.
-            lock = held.enter_context(open(path, "a", encoding="ascii", opener=_for_root_alone))
-            # The file that we locked may be one that the run before us has just removed.
-            with contextlib.suppress(FileNotFoundError):
-                if lock_if_free(lock, fcntl.flock) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
-                    return True
-            held.close()
-            return False
-
-        wait_for(
-            take,
-            timeout,
-            f"Another run has been changing this firewall for {timeout:g} seconds; try again when it is done.",
-        )
-        try:
-            yield
-        finally:
-            os.unlink(path)
-
-
-def lock_if_free(file: t.TextIO, lock: t.Callable[[t.TextIO, int], object]) -> bool:
-    """Take the lock of *file* by the function *lock* if nobody else has it; says whether it was free."""
-    try:
-        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
-
-
-def wait_for(condition: t.Callable[[], bool], timeout: float, otherwise: str) -> None:
-    """Return as soon as *condition* holds; raises :class:`FirewallError` with *otherwise* after *timeout* seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
+def _turn(journal: Journal) -> t.Iterator[None]:
+    """Have the host to ourselves, with nothing pending on it: what a dead run left is taken back first."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        with one_run_at_a_time(max(0.0, deadline - time.monotonic())):
+            pending = journal.pending()
+            if not pending or not (pending.is_applied and watchdog.is_watched(pending.id)):
+                if pending:
+                    take_back(journal, pending)
+                yield
+                return
+            # Somebody else's change, which will be confirmed or taken back.
+            deadline = max(deadline, time.monotonic() + pending.seconds_left + _GRACE)
         if time.monotonic() > deadline:
-            raise FirewallError(otherwise)
+            raise FirewallError("A change that nobody confirmed is still there after its time; try again later.")
         time.sleep(_POLL)
 
 
-def load_state(folder: str = STATE_FOLDER) -> dict[str, t.Any]:
-    """What earlier runs recorded on this host, empty if nothing; raises :class:`FirewallError` if it is damaged."""
-    path = os.path.join(folder, "state.json")
-    if not os.path.exists(path):
+def _repeat(
+    backend: Backend, request: Request, record: t.Mapping[str, t.Any], transaction: Transaction
+) -> tuple[Plan, Plan]:
+    """Change until a look finds nothing to change; the first plan, which tells what was done, and the last."""
+    first: Plan | None = None
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        with backend.exclusive():
+            plan = backend.plan(request, record)
+            if not plan.outcome.changed:
+                return first or plan, plan
+            if first and time.monotonic() > deadline:
+                raise FirewallError(
+                    f"something keeps changing the firewall: for {_TIMEOUT:g} seconds our rules have not stayed; "
+                    "find it, and run this again"
+                )
+            transaction.begin(plan.snapshot)
+            plan.apply(transaction.step)
+            transaction.step("Looking whether the rules are as asked")
+        first, record = first or plan, plan.record
+
+
+def _state(
+    backend: str,
+    request: Request,
+    record: t.Mapping[str, t.Any],
+    document: t.Mapping[str, t.Any],
+    before: t.Mapping[str, t.Any],
+) -> t.Mapping[str, t.Any]:
+    """What is to be kept after a run; what was kept *before*, unless there is something new."""
+    if request.state == "absent":
         return {}
-    try:
-        state = json.loads(read_bytes(path))
-    except ValueError:
-        state = None
-    if not isinstance(state, dict):
-        raise FirewallError(f"{path}, where the way back is kept, is damaged; mend it, or delete it to do without.")
-    return state
-
-
-def save_state(state: dict[str, t.Any], folder: str = STATE_FOLDER) -> None:
-    """Record *state*, readable by root alone; an empty one removes every trace of it."""
-    path = os.path.join(folder, "state.json")
-    if state:
-        for level in (os.path.dirname(folder), folder):
-            _make_private(level)
-        write_atomically(path, json.dumps(state, indent=1, sort_keys=True).encode())
-        return
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    for emptied in (folder, os.path.dirname(folder)):
-        with contextlib.suppress(OSError):
-            os.rmdir(emptied)
-
-
-def _attempt(undo: t.Callable[[], None], failed: list[str]) -> None:
-    try:
-        undo()
-    except (OSError, FirewallError) as error:
-        failed.append(str(error).rstrip("."))
-
-
-def _for_root_alone(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
-
-
-def _make_private(folder: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-    if os.path.islink(folder):
-        raise FirewallError(f"{folder}, where the way back is kept, is a link, which anybody may have made; remove it.")
-    os.chmod(folder, 0o700)
-
-
-def _copy_attributes(source: str, target: str) -> None:
-    known = os.stat(source)
-    os.chown(target, known.st_uid, known.st_gid)
-    os.chmod(target, stat.S_IMODE(known.st_mode))
-    for name in os.listxattr(source):
-        with contextlib.suppress(OSError):
-            os.setxattr(target, name, os.getxattr(source, name))
-
-
-def _sync_folder(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    state = {
+        "backend": backend,
+        "record": record,
+        "flows": [flow.to_dict() for flow in request.flows],
+        "document": dict(document),
+    }
+    if all(before.get(key) == value for key, value in state.items()):
+        return before
+    time_now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return {**before, **state, "time": time_now}

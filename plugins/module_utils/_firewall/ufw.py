@@ -18,13 +18,13 @@ import fcntl
 import functools
 import os
 import shutil
-import time
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_outbound, ufw_switch
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import (
     FirewallError,
     Outcome,
+    Presence,
     Request,
     Rule,
     compile_rules,
@@ -33,20 +33,21 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
-    peer_of,
+    as_operator_rule,
+    peers_of,
     refuse_lockout,
     rules_to_keep,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
-    Transaction,
-    load_state,
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import (
+    encode,
     lock_if_free,
-    one_run_at_a_time,
+    put_back,
     read_text,
-    save_state,
     wait_for,
+    write_atomically,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live, restore
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import BEFORE_PATHS
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import (
     RulesFile,
     Tuple,
@@ -55,6 +56,9 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rule
     parse,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import overruled
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
 
 RULES_PATHS = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 CONFIGURATION = "/etc/ufw/ufw.conf"
@@ -67,42 +71,104 @@ _KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What stands on the host: the rules files taken apart, the kernel's tables, our own records.
+    """What stands on the host: ufw's files as texts by their path, and the kernel's tables.
 
     ``families`` are those that ufw looks after; a file of another may still have rules of ours, from before.
     """
 
-    enabled: bool
-    defaults: t.Mapping[str, str]
     families: tuple[int, ...]
-    files: t.Mapping[int, RulesFile]
+    texts: t.Mapping[str, str]
     live: t.Mapping[int, Live]
-    state: t.Mapping[str, t.Any]
+
+    @property
+    def enabled(self) -> bool:
+        """Whether ufw is switched on."""
+        return _settings(self.texts[CONFIGURATION]).get("ENABLED", "no").lower() == "yes"
+
+    @functools.cached_property
+    def files(self) -> t.Mapping[int, RulesFile]:
+        """The rules files taken apart."""
+        return {
+            family: parse(self.texts[path], family, path) for family, path in RULES_PATHS.items() if path in self.texts
+        }
+
+    @property
+    def defaults(self) -> t.Mapping[str, str]:
+        """The settings of /etc/default/ufw."""
+        return _settings(self.texts[DEFAULTS])
+
+    @property
+    def log_level(self) -> str:
+        """How much ufw logs, as its configuration says."""
+        return _settings(self.texts[CONFIGURATION]).get("LOGLEVEL", "")
+
+    @property
+    def outbound(self) -> str:
+        """What ufw does by default with outgoing traffic."""
+        return ufw_outbound.policy_of(self.defaults)
 
     @property
     def ours(self) -> tuple[Rule, ...]:
         return tuple(rule for file in self.files.values() for rule in file.ours)
 
-    @property
-    def standing(self) -> Standing:
-        names = {"inbound": "DEFAULT_INPUT_POLICY", "outbound": "DEFAULT_OUTPUT_POLICY"}
+    def standing(self, outbound: str) -> Standing:
+        """What decides packets beside our rules, once the default for outgoing ones is *outbound*."""
+        inbound = "allow" if self.defaults.get("DEFAULT_INPUT_POLICY") == "ACCEPT" else "deny"
         return Standing(
             theirs=[rule for file in self.files.values() for rule in operator_rules(file)],
-            defaults={way: "allow" if self.defaults.get(name) == "ACCEPT" else "deny" for way, name in names.items()},
+            defaults={"inbound": inbound, "outbound": "allow" if outbound == "allow" else "deny"},
             families=self.families,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run will do: the rules to have, the files' new texts (only those that change), the chains' edits."""
+    """What a run will do: the rules to have, the files' new texts (only those that change), the tables' edits."""
 
+    host: Host
     rules: tuple[Rule, ...]
-    texts: t.Mapping[int, str]
+    texts: t.Mapping[str, str]
     edits: t.Mapping[int, list[str]]
     switch_on: bool
     switch_off: bool
+    standing: Standing
+    ours_first: bool
+    switched_on: t.Mapping[str, t.Any]
+    record: dict[str, t.Any]
     outcome: Outcome
+    ufw: Ufw | None = None
+
+    @property
+    def snapshot(self) -> dict[str, t.Any]:
+        return {
+            "enabled": self.host.enabled,
+            "texts": {path: self.host.texts[path] for path in self.texts},
+            "chains": {str(family): self.host.live[family].user_chains() for family in self.edits},
+            "rules": [dataclasses.asdict(rule) for rule in self.rules],
+            "switched_on": self.switched_on,
+        }
+
+    def apply(self, step: t.Callable[[str], None]) -> None:
+        ufw = self.ufw or Ufw()
+        if self.switch_off:
+            step("Switching ufw off")
+            with ufw.released():
+                ufw_switch.switch_off(self.switched_on, self.host.enabled)
+        for family, lines in self.edits.items():
+            step(f"Loading the IPv{family} rules")
+            restore(family, lines)
+        for path, text in self.texts.items():
+            step(f"Writing {path}")
+            write_atomically(path, encode(text))
+        if self.switch_on:
+            step("Switching ufw on")
+            with ufw.released():
+                ufw_switch.switch_on()
+            _refuse_unloaded(*map(Live.read, self.host.families))
+        ufw.has_applied(self)
+
+    def lets(self, packet: Packet) -> bool:
+        return self.standing.lets(packet, [as_operator_rule(rule) for rule in self.rules], self.ours_first)
 
 
 class Ufw:
@@ -110,50 +176,79 @@ class Ufw:
 
     name = "ufw"
 
-    def is_installed(self) -> bool:
-        return bool(shutil.which("ufw", path="/usr/sbin:/sbin:/usr/bin:/bin"))
+    def __init__(self) -> None:
+        self._known: tuple[Rule, ...] = ()
+        self._released: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext
+        self._at_work: set[tuple[str, str]] = set()
 
-    def reconcile(self, request: Request, check_mode: bool) -> Outcome:
-        if check_mode:
-            return _planned(_read_host(), request).outcome
-        with one_run_at_a_time(_LOCK_TIMEOUT):
-            return self._reconcile(request)
+    def presence(self) -> Presence:
+        if not shutil.which("ufw", path="/usr/sbin:/sbin:/usr/bin:/bin"):
+            return Presence()
+        with contextlib.suppress(FirewallError):
+            if _is_enabled():
+                return Presence(True, Live.read(4).is_loaded, True)
+        return Presence(is_installed=True)
 
-    def _reconcile(self, request: Request) -> Outcome:
-        """Change until a look finds nothing to change.
+    @contextlib.contextmanager
+    def exclusive(self) -> t.Iterator[None]:
+        """Keep ufw's commands waiting, but for those that had read its files when we wrote them.
 
-        A ufw command reads the files before it takes the lock. One that had read them when we wrote writes back what
-        it read, so the look waits for those to end; who starts later reads what we wrote.
+        Such a command writes back what it read; it is waited for here, so that the next look sees what it did. Who
+        starts later reads what we wrote.
         """
-        first: Outcome | None = None
-        known: tuple[Rule, ...] = ()
-        deadline = time.monotonic() + _LOCK_TIMEOUT
-        while True:
-            with _ufw_lock() as released:
-                host = _read_host()
-                plan = _planned(host, request, known)
-                if not plan.outcome.changed:
-                    return first or plan.outcome
-                if time.monotonic() > deadline:
-                    raise FirewallError(
-                        f"Something keeps rewriting {RULES_PATHS[4]}: for {_LOCK_TIMEOUT:g} seconds our rules have not "
-                        "stayed; find it, and run this again."
-                    )
-                _apply(host, plan, request, released)
-                at_work = _ufw_commands()
-            _wait_for_end(at_work)
-            first = first or plan.outcome
-            known = tuple(dict.fromkeys((*known, *host.ours, *plan.rules)))
+        with _ufw_lock() as self._released:
+            yield
+        if self._at_work:
+            _wait_for_end(self._at_work)
+
+    def released(self) -> t.ContextManager[None]:
+        """Let ufw's commands run for a moment, for one of our own."""
+        return self._released()
+
+    def has_applied(self, plan: Plan) -> None:
+        """Remember what *plan* put into the kernel, and who may undo it."""
+        self._known = tuple(dict.fromkeys((*self._known, *plan.host.ours, *plan.rules)))
+        self._at_work = _ufw_commands()
+
+    def plan(self, request: Request, record: t.Mapping[str, t.Any]) -> Plan:
+        ufw_switch.check(record.get("switched_on"))
+        plan = make_plan(_read_host(), request, record, self._known)
+        if plan.switch_on:
+            ufw_switch.refuse_to_switch_on(plan.host.defaults)
+            before = plan.switched_on or ufw_switch.remember(plan.host.defaults, RULES_PATHS)
+            switched_on = {**before, "peers": peers_of(request)}
+            plan = dataclasses.replace(
+                plan, record={**plan.record, "switched_on": switched_on}, switched_on=switched_on
+            )
+        return dataclasses.replace(plan, ufw=self)
+
+    def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        with self.exclusive():
+            if not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(snapshot["switched_on"])):
+                with self.released():
+                    ufw_switch.switch_off(snapshot["switched_on"], True)
+            for path, text in snapshot["texts"].items():
+                put_back(path, encode(_merged(path, text)))
+            if snapshot["enabled"]:
+                self._load_again(snapshot)
+
+    def _load_again(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        host = _read_files()
+        live = {family: Live.read(family) for family in host.families}
+        has_chains = any(table.has_user_chains for table in live.values())
+        is_loaded = all(table.is_loaded for table in live.values())
+        if not host.enabled or (has_chains and not is_loaded):
+            with self.released():
+                ufw_switch.start_afresh()
+        elif is_loaded:
+            rules = [Rule(**{**rule, "flows": tuple(rule["flows"])}) for rule in snapshot["rules"]]
+            known = tuple(dict.fromkeys((*rules, *host.ours)))
+            tables = {**_left_over(host.families, host.enabled), **live}
+            for family in tables.keys() & {int(number) for number in snapshot["chains"]}:
+                restore(family, _edit_back(host, tables[family], snapshot, known))
 
 
-def _planned(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
-    plan = make_plan(host, request, known)
-    if plan.switch_on:
-        ufw_switch.refuse_to_switch_on(host.defaults)
-    return plan
-
-
-def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Plan:
+def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any], known: tuple[Rule, ...] = ()) -> Plan:
     """What brings *host* to *request*; raises :class:`FirewallError` where that must not be done.
 
     *known* are rules of ours that may be live without standing in the files any more.
@@ -165,48 +260,129 @@ def make_plan(host: Host, request: Request, known: tuple[Rule, ...] = ()) -> Pla
             "switched on (what comes in is then refused unless a rule allows it), or run 'ufw enable' yourself."
         )
     switch_on = not absent and not host.enabled
-    switch_off = absent and "switched_on" in host.state
+    switch_off = absent and "switched_on" in record
+    outbound = _outbound(host, request, record)
+    standing = host.standing(outbound["set"])
     warnings: list[str] = []
-    rules = () if absent else _wanted(host, request, switch_on, warnings)
+    rules = () if absent else _wanted(host, request, record, switch_on, standing, warnings)
     stays_on = host.enabled and not switch_off
     if switch_on or stays_on:
-        refuse_lockout(request, host.standing, rules, None if switch_on else host.ours)
-    texts = {}
-    for family, file in host.files.items():
-        mine = tuple(rule for rule in rules if rule.family == family)
-        if mine != file.ours or request.precedence not in file.in_place or not file.is_intact:
-            texts[family] = file.with_rules(mine, request.precedence)
-        if switch_off:
-            texts[family] = _as_before(host, file)
-    candidates = tuple(dict.fromkeys((*host.ours, *known)))
-    edits = {
-        family: lines
-        for family, live in host.live.items()
-        for lines in [
-            live.edit(candidates, rules, request.precedence, host.files[family].foreign_lines) if stays_on else []
-        ]
-        if lines
-    }
+        refuse_lockout(request, standing, rules, None if switch_on else host.ours)
+    texts = _texts(host, request, record, rules, outbound["set"])
+    edits = _edits(host, request, rules, {**host.texts, **texts}, known) if stays_on else {}
     added, removed, unchanged = flow_changes(host.ours, rules, request.flows)
     before = tuple(str(rule) for rule in compile_rules(host.ours))
     after = tuple(str(rule) for rule in rules)
+    is_managed = not absent and outbound["set"] != outbound["before"]
     return Plan(
+        host=host,
         rules=rules,
         texts=texts,
         edits=edits,
         switch_on=switch_on,
         switch_off=switch_off,
+        standing=standing,
+        ours_first=request.precedence == "ours",
+        switched_on=record.get("switched_on", {}),
+        record={
+            **({"switched_on": record["switched_on"]} if "switched_on" in record and not absent else {}),
+            **({"outbound": outbound} if is_managed else {}),
+        },
         outcome=Outcome(
             added=added,
             removed=removed,
             unchanged=unchanged,
-            shadowed=() if absent else _shadowed(host, request),
+            shadowed=() if absent else _shadowed(request, standing),
             warnings=tuple(warnings),
-            before=(f"ufw is {'on' if host.enabled else 'off'}", *_misplaced(host, request, rules), *before),
-            after=(f"ufw is {'on' if switch_on or stays_on else 'off'}", *after),
-            changed=bool(texts or edits or switch_on or switch_off or (absent and host.state)),
+            before=(
+                f"ufw is {'on' if host.enabled else 'off'}",
+                f"outgoing: {host.outbound} by default",
+                *_misplaced(host, request, rules),
+                *before,
+            ),
+            after=(
+                f"ufw is {'on' if switch_on or stays_on else 'off'}",
+                f"outgoing: {outbound['set']} by default",
+                *after,
+            ),
+            changed=bool(texts or edits or switch_on or switch_off),
         ),
     )
+
+
+def _outbound(host: Host, request: Request, record: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """What happens to outgoing traffic that no rule names: as it was ``before`` us, and as it shall be ``set``."""
+    now = host.outbound
+    ours = record.get("outbound")
+    # One that somebody changed since we set it is theirs.
+    before = ours["before"] if ours and ours["set"] == now else now
+    if request.state == "absent" or request.default_outbound == "unmanaged":
+        return {"before": before, "set": before}
+    if request.default_outbound == "deny" and before != "allow":
+        return {"before": before, "set": before}
+    return {"before": before, "set": request.default_outbound}
+
+
+def _texts(
+    host: Host, request: Request, record: t.Mapping[str, t.Any], rules: tuple[Rule, ...], outbound: str
+) -> dict[str, str]:
+    """The files that change, by path."""
+    texts = {}
+    if outbound != host.outbound:
+        texts[DEFAULTS] = ufw_outbound.with_policy(host.texts[DEFAULTS], outbound)
+    is_off_again = request.state == "absent" and "switched_on" in record
+    lets_protocols = request.state == "present" and request.default_outbound == "deny"
+    for family, path in BEFORE_PATHS.items():
+        if path in host.texts:
+            texts[path] = ufw_outbound.with_block(host.texts[path], family, lets_protocols)
+    for family, file in host.files.items():
+        mine = tuple(rule for rule in rules if rule.family == family)
+        if is_off_again:
+            text = _as_before(record["switched_on"], file)
+        elif mine != file.ours or request.precedence not in file.in_place or not file.is_intact:
+            text = file.with_rules(mine, request.precedence)
+        else:
+            text = host.texts[RULES_PATHS[family]]
+        if outbound != host.outbound and not is_off_again:
+            text = ufw_outbound.with_logging(text, family, outbound, host.log_level)
+        texts[RULES_PATHS[family]] = text
+    return {path: text for path, text in texts.items() if text != host.texts[path]}
+
+
+def _edits(
+    host: Host, request: Request, rules: tuple[Rule, ...], texts: t.Mapping[str, str], known: tuple[Rule, ...]
+) -> dict[int, list[str]]:
+    """What changes in the kernel, by family: the lines of one transaction each. *texts* are the files as they shall be.
+
+    What ufw does by default is looked at only where it is ours to say: an operator's own chains may be others.
+    """
+    candidates = tuple(dict.fromkeys((*host.ours, *known)))
+    outbound = ufw_outbound.policy_of(_settings(texts[DEFAULTS]))
+    is_ours = request.default_outbound != "unmanaged" or any(
+        texts[path] != host.texts[path] for path in (DEFAULTS, *BEFORE_PATHS.values()) if path in texts
+    )
+    edits = {}
+    for family, live in host.live.items():
+        foreign = host.files[family].foreign_lines if family in host.files else []
+        lines = live.edit(candidates, rules, request.precedence, foreign)
+        if is_ours and family in host.families:
+            lines += ufw_outbound.live_lines(live, outbound, host.log_level, texts[BEFORE_PATHS[family]])
+        if lines:
+            edits[family] = lines
+    return edits
+
+
+def _edit_back(host: Host, live: Live, snapshot: t.Mapping[str, t.Any], known: tuple[Rule, ...]) -> list[str]:
+    """What brings *live* back to *snapshot*, once the files of *host* are; *known* are all rules that are ours."""
+    file = host.files.get(live.family)
+    ours, theirs, in_place = (file.ours, file.foreign_lines, file.in_place) if file else ((), [], ("theirs",))
+    precedence = "theirs" if "theirs" in in_place else "ours"
+    lines = live.edit_back(snapshot["chains"][str(live.family)], known, ours, precedence, theirs)
+    had_default = not snapshot["texts"].keys().isdisjoint((DEFAULTS, *BEFORE_PATHS.values()))
+    if had_default and live.family in host.families:
+        before = host.texts[BEFORE_PATHS[live.family]]
+        lines += ufw_outbound.live_lines(live, host.outbound, host.log_level, before)
+    return lines
 
 
 def _misplaced(host: Host, request: Request, rules: tuple[Rule, ...]) -> list[str]:
@@ -216,9 +392,9 @@ def _misplaced(host: Host, request: Request, rules: tuple[Rule, ...]) -> list[st
     return [] if in_place or not rules else [f"rules of ours stand {side} rules of others"]
 
 
-def _as_before(host: Host, file: RulesFile) -> str:
+def _as_before(switched_on: t.Mapping[str, t.Any], file: RulesFile) -> str:
     """*file* without our rules; to the byte what it was before us, if nobody else changed their rules since."""
-    recorded = host.state["switched_on"]["files"].get(str(file.family))
+    recorded = switched_on["files"].get(str(file.family))
     if recorded:
         text = base64.b64decode(recorded).decode("utf-8", "surrogateescape")
         original = parse(text, file.family, RULES_PATHS[file.family])
@@ -227,15 +403,38 @@ def _as_before(host: Host, file: RulesFile) -> str:
     return file.with_rules((), "theirs")
 
 
+def _merged(path: str, old: str) -> str:
+    """The file at *path* as it was when it held *old*, but for what others changed in it since."""
+    now = read_text(path) if os.path.exists(path) else old
+    if path == DEFAULTS:
+        return ufw_outbound.with_policy(now, ufw_outbound.policy_of(_settings(old)))
+    for family, rules_path in RULES_PATHS.items():
+        if path == BEFORE_PATHS[family]:
+            return ufw_outbound.with_block(now, family, ufw_outbound.has_block(old))
+        if path == rules_path:
+            before, current = parse(old, family, path), parse(now, family, path)
+            if [*map(_said, before.theirs)] == [*map(_said, current.theirs)]:
+                return old
+            return current.with_rules(before.ours, "theirs" if "theirs" in before.in_place else "ours")
+    return old
+
+
 def _said(found: Tuple) -> tuple[t.Any, ...]:
     return (found.match, found.action, found.comment)
 
 
-def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) -> tuple[Rule, ...]:
+def _wanted(
+    host: Host,
+    request: Request,
+    record: t.Mapping[str, t.Any],
+    switch_on: bool,
+    standing: Standing,
+    warnings: list[str],
+) -> tuple[Rule, ...]:
     wanted = [rule for flow in request.flows for rule in rules_of(flow)]
-    # The session that is open while ufw comes on; a later run, from wherever, changes nothing about it.
-    peer = peer_of(request) if switch_on else host.state.get("switched_on", {}).get("peer")
-    rules = compile_rules([*wanted, *rules_to_keep(request, host.standing, wanted, peer)])
+    # The sessions that are open while ufw comes on; a later run, from wherever, changes nothing about them.
+    peers = peers_of(request) if switch_on else record.get("switched_on", {}).get("peers", [])
+    rules = compile_rules([*wanted, *rules_to_keep(request, standing, wanted, peers)])
     if request.management and not request.session and (switch_on or request.management_networks):
         warnings.append(
             "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
@@ -254,33 +453,31 @@ def _wanted(host: Host, request: Request, switch_on: bool, warnings: list[str]) 
     return tuple(rule for rule in rules if (rule.family, as_tuple(rule).match) not in taken)
 
 
-def _shadowed(host: Host, request: Request) -> tuple[str, ...]:
+def _shadowed(request: Request, standing: Standing) -> tuple[str, ...]:
     if request.precedence == "ours":
         return ()
-    theirs = host.standing.theirs
-    return tuple(sorted({flow.id for flow in request.flows if overruled(flow, theirs)}))
+    return tuple(sorted({flow.id for flow in request.flows if overruled(flow, standing.theirs)}))
 
 
 def _read_host() -> Host:
-    enabled = _settings(CONFIGURATION).get("ENABLED", "no").lower() == "yes"
-    defaults = _settings(DEFAULTS)
-    families = (4, 6) if defaults.get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6) else (4,)
-    live = {family: Live.read(family) for family in families} if enabled else {}
+    host = _read_files()
+    live = {family: Live.read(family) for family in host.families} if host.enabled else {}
     _refuse_unloaded(*live.values())
-    state = load_state()
-    ufw_switch.check(state.get("switched_on"))
-    return Host(
-        enabled=enabled,
-        defaults=defaults,
-        families=families,
-        files={
-            family: parse(read_text(path), family, path)
-            for family, path in RULES_PATHS.items()
-            if family in families or os.path.exists(path)
-        },
-        live={**_left_over(families, enabled), **live},
-        state=state,
-    )
+    return dataclasses.replace(host, live={**_left_over(host.families, host.enabled), **live})
+
+
+def _read_files() -> Host:
+    defaults = read_text(DEFAULTS)
+    does_ipv6 = _settings(defaults).get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6)
+    families = (4, 6) if does_ipv6 else (4,)
+    needed = [path for family in families for path in (RULES_PATHS[family], BEFORE_PATHS[family])]
+    others = [path for path in (*RULES_PATHS.values(), *BEFORE_PATHS.values()) if os.path.exists(path)]
+    paths = dict.fromkeys((CONFIGURATION, *needed, *others))
+    return Host(families=families, texts={DEFAULTS: defaults, **{path: read_text(path) for path in paths}}, live={})
+
+
+def _is_enabled() -> bool:
+    return _settings(read_text(CONFIGURATION)).get("ENABLED", "no").lower() == "yes"
 
 
 def _left_over(families: tuple[int, ...], enabled: bool) -> dict[int, Live]:
@@ -301,59 +498,10 @@ def _refuse_unloaded(*tables: Live) -> None:
             )
 
 
-def _settings(path: str) -> dict[str, str]:
-    """The variables that a file of shell assignments sets."""
-    pairs = (line.partition("=") for line in read_text(path).splitlines() if not line.lstrip().startswith("#"))
+def _settings(text: str) -> dict[str, str]:
+    """The variables that the shell assignments in *text* set."""
+    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
     return {name.strip(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
-
-
-def _apply(host: Host, plan: Plan, request: Request, released: t.Callable[[], t.ContextManager[None]]) -> None:
-    old_state = dict(host.state)
-    before = old_state.get("switched_on", {})
-
-    def switch_on() -> None:
-        with released():
-            ufw_switch.switch_on()
-
-    def switch_off(running: bool) -> None:
-        with released():
-            ufw_switch.switch_off(before, running)
-
-    with Transaction() as transaction:
-        if plan.switch_off:
-            transaction.step("Switching ufw off", switch_on if host.enabled else None)
-            switch_off(host.enabled)
-        if plan.switch_on:
-            transaction.step("Recording what stood before us", lambda: save_state(old_state))
-            before = {**(before or ufw_switch.remember(host.defaults, RULES_PATHS)), "peer": peer_of(request)}
-            save_state({**old_state, "switched_on": before})
-        _load(transaction, host, plan, request)
-        if plan.switch_on:
-            transaction.step("Switching ufw on", functools.partial(switch_off, True))
-            switch_on()
-            _refuse_unloaded(*map(Live.read, host.families))
-        if request.state == "absent":
-            transaction.step("Removing our records", lambda: save_state(old_state))
-            save_state({})
-
-
-def _load(transaction: Transaction, host: Host, plan: Plan, request: Request) -> None:
-    # The kernel first: cut off between the two, the host comes up with the old rules, and the next run, which knows
-    # its own rules in the kernel, goes on from here.
-    for family, lines in plan.edits.items():
-        transaction.step(f"Loading the IPv{family} rules", functools.partial(_unload, host, plan, request, family))
-        restore(family, lines)
-    for family, text in plan.texts.items():
-        transaction.write(RULES_PATHS[family], text)
-
-
-def _unload(host: Host, plan: Plan, request: Request, family: int) -> None:
-    """Give the kernel the rules of ours that it had, wherever loading the new ones stopped."""
-    other = "ours" if request.precedence == "theirs" else "theirs"
-    kept_place = all(request.precedence in file.in_place for file in host.files.values())
-    known = dict.fromkeys((*host.ours, *plan.rules))
-    place = request.precedence if kept_place else other
-    restore(family, Live.read(family).edit(known, host.ours, place, host.files[family].foreign_lines))
 
 
 @contextlib.contextmanager

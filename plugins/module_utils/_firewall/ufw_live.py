@@ -15,11 +15,13 @@ import collections
 import difflib
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import run
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import run
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import CHAINS, iptables_line
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import PROTOCOLS
 
 DIRECTIONS = ("inbound", "outbound")
 
+_TARGETS = ("ACCEPT", "DROP")
 _PROGRAM = {4: "iptables", 6: "ip6tables"}
 _OPTIONS = {"-s": "source", "-d": "destination", "-p": "protocol", "--sport": "sport", "--dport": "dport", "-j": "jump"}
 
@@ -66,10 +68,58 @@ class Live:
             for chain in (CHAINS[self.family, direction] for direction in DIRECTIONS)
         )
 
+    @property
+    def has_user_chains(self) -> bool:
+        """Whether any of ufw's chains for users' rules is there, loaded or not."""
+        return any(chain in self.chains for chain in self._user_chains)
+
+    @property
+    def _user_chains(self) -> list[str]:
+        return [CHAINS[self.family, direction] for direction in DIRECTIONS]
+
+    def user_chains(self) -> dict[str, list[str]]:
+        """The lines of ufw's chains for users' rules, by chain, for :meth:`edit_back`."""
+        return {chain: self.chains.get(chain, []) for chain in self._user_chains}
+
+    def edit_back(
+        self,
+        chains: t.Mapping[str, list[str]],
+        known: t.Sequence[Rule],
+        ours: t.Sequence[Rule],
+        precedence: str,
+        theirs: t.Sequence[str],
+    ) -> list[str]:
+        """The lines for :func:`restore` that make the chains what they were when :meth:`user_chains` gave *chains*.
+
+        *known* are all rules that are ours, *ours* those that stood then and *theirs* the lines that others have now:
+        where they changed theirs in the meantime, ours go to their end of the chain, which *precedence* says.
+        """
+        mine = {_rule_key(CHAINS[rule.family, rule.direction], rule) for rule in known if rule.family == self.family}
+        standing = collections.Counter(
+            [_key(iptables_line(rule)) for rule in ours] + [_key(line) for line in theirs if _key(line) in mine]
+        )
+        commands: list[str] = []
+        for chain, then in chains.items():
+            now = self.chains.get(chain, [])
+            if now == then:
+                continue
+            old = [_key(line) for line in then]
+            said = {key: count for key, count in standing.items() if key and key[0] == chain}
+            is_as_said = collections.Counter(key for key in old if key in mine) == said
+            if not is_as_said or _others(now, mine) != _others(then, mine):
+                return self.edit(known, ours, precedence, theirs)
+            commands += [f"-D {chain} {number}" for number in range(len(now), 0, -1) if _key(now[number - 1]) in mine]
+            commands += [
+                line.replace(f"-A {chain}", f"-I {chain} {number}", 1)
+                for number, line in enumerate(then, 1)
+                if old[number - 1] in mine
+            ]
+        return commands
+
     def edit(
         self, ours: t.Iterable[Rule], wanted: t.Iterable[Rule], precedence: str, theirs: t.Iterable[str] = ()
     ) -> list[str]:
-        """The lines for one ``iptables-restore --noflush`` that put *wanted* in the place of *ours*; none: all is well.
+        """The lines for :func:`restore` that put *wanted* in the place of *ours*; none: all is well.
 
         Only our rules are named in it, by their number, so that everybody else's keep their order and counters.
         *wanted* rules may be live already, after a run that was cut off. *theirs* are the iptables lines that others
@@ -78,7 +128,7 @@ class Live:
         target = list(wanted)
         known = list(dict.fromkeys([*ours, *target]))
         foreign = list(theirs)
-        commands = [
+        return [
             command
             for direction in DIRECTIONS
             for command in self._edit_chain(
@@ -89,7 +139,6 @@ class Live:
                 [_key(line) for line in foreign if line.startswith(f"-A {CHAINS[self.family, direction]} ")],
             )
         ]
-        return ["*filter", *commands, "COMMIT"] if commands else []
 
     def _edit_chain(
         self, chain: str, ours: list[Rule], wanted: list[Rule], precedence: str, foreign: list[Key | None]
@@ -128,9 +177,13 @@ class Live:
 
 
 def restore(family: int, lines: list[str]) -> None:
-    """Apply *lines* in one kernel transaction, of which one failing line undoes the whole."""
+    """Apply *lines* to the filter table in one kernel transaction, of which one failing line undoes the whole."""
     if lines:
-        run([f"{_PROGRAM[family]}-restore", "--noflush", "-w", "30"], "\n".join(lines) + "\n")
+        run([f"{_PROGRAM[family]}-restore", "--noflush", "-w", "30"], "\n".join(["*filter", *lines, "COMMIT", ""]))
+
+
+def _others(lines: list[str], mine: t.Container[Key | None]) -> list[str]:
+    return [line for line in lines if _key(line) not in mine]
 
 
 def _before(chain: str) -> str:
@@ -175,7 +228,9 @@ def _key(line: str) -> Key | None:
         elif option != "-m" or value != found["protocol"]:
             return None
         index += 2
-    return (chain, *found.values()) if index == len(fields) else None
+    # Another the kernel may write in another way than ufw's files do: "-j REJECT --reject-with …", "-p 41".
+    has_our_form = index == len(fields) and found["protocol"] in PROTOCOLS and found["jump"] in _TARGETS
+    return (chain, *found.values()) if has_our_form else None
 
 
 def _rule_key(chain: str, rule: Rule) -> Key:

@@ -15,8 +15,9 @@ import re
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
-    STATE_FOLDER,
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import STATE_FOLDER
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import (
+    has_systemd,
     read_bytes,
     read_text,
     run,
@@ -94,6 +95,23 @@ def switch_on() -> None:
         run(["systemctl", "enable", "--quiet", "ufw.service"])
 
 
+def start_afresh() -> None:
+    """Start a ufw of which only a part is loaded, or nothing."""
+    run(["ufw", "--force", "disable"])
+    for family, live in _tables().items():
+        restore(family, _removal(live, (), ()))
+    switch_on()
+
+
+def has_chains(record: Record) -> bool:
+    """Whether ufw has chains in the kernel that were not there when *record* (see :func:`remember`) was made."""
+    return any(
+        chain.startswith(("ufw-", "ufw6-")) and chain not in record["chains"].get(str(family), [])
+        for family, live in _tables().items()
+        for chain in live.chains
+    )
+
+
 def switch_off(record: Record, running: bool) -> None:
     """Stop ufw if it is *running*, and put back what *record* (see :func:`remember`) says stood before it."""
     if running:
@@ -106,7 +124,7 @@ def switch_off(record: Record, running: bool) -> None:
         kept = [*chains, *_BUILT_IN]
         lines = _removal(live, kept, _LOOPBACK_LINES if family == 6 and not record["loopback"] else ())
         lines += [f"-P {chain} {policy}" for chain, policy in policies.items() if live.policies.get(chain) != policy]
-        restore(family, ["*filter", *lines, "COMMIT"] if lines else [])
+        restore(family, lines)
         if not chains:
             _drop_empty_table(family)
     for key, value in record["sysctls"].items():
@@ -154,7 +172,7 @@ def _unit_state() -> str:
 
 def _unit(question: str, unit: str) -> str:
     """What systemd answers, such as ``enabled``; ``disabled`` for any answer of no, empty without systemd."""
-    if not os.path.isdir("/run/systemd/system"):
+    if not has_systemd():
         return ""
     try:
         return run(["systemctl", question, unit]).strip()

@@ -6,36 +6,52 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from . import images, keys, machine, world
-from .shell import LabError, cache_folder, locked, put, say, wait_for
-from .space import Space, interrupt, is_populated, members, remove
+from .shell import LabError, cache_folder, locked, put, run, say, wait_for
+from .space import Space, interrupt, is_populated, members, number_inside, remove
 
 BOOT_SECONDS = 60
 INTERNET = "internet"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
-# $1 image, $2 host: an empty layer over a cached root.
+# A disk that can lose what nobody asked it to keep: what is not synced is written late (commit), and a file that is
+# renamed over another is not written for that alone (noauto_da_alloc). $1 host.
+_MAKE_DISK = """
+truncate --size=512M "/run/hosts/$1/disk.img"
+mkfs.ext4 -q -E lazy_itable_init=0 "/run/hosts/$1/disk.img"
+"""
+# $1 image, $2 host: a layer over a cached root; on the host's own disk, if it has one.
 _MOUNT = """
 cd /run
-mkdir "hosts/$2" "hosts/$2/upper" "hosts/$2/work" "hosts/$2/root"
-mount -t overlay overlay -o "lowerdir=images/$1,upperdir=hosts/$2/upper,workdir=hosts/$2/work" "hosts/$2/root"
+mkdir -p "hosts/$2/disk" "hosts/$2/root"
+[ ! -e "hosts/$2/disk.img" ] || mount -o loop,commit=300,noauto_da_alloc "hosts/$2/disk.img" "hosts/$2/disk"
+mkdir -p "hosts/$2/disk/upper" "hosts/$2/disk/work"
+layers=lowerdir=images/$1,upperdir=hosts/$2/disk/upper,workdir=hosts/$2/disk/work
+mount -t overlay overlay -o "$layers" "hosts/$2/root"
 """
-# Root may have been left mounted by a run that died; the folder goes either way. $1 host.
+# They may be mounted or not, where a run died. $1 host.
 _UNMOUNT = """
-! mountpoint --quiet "/run/hosts/$1/root" || umount "/run/hosts/$1/root"
-rm -rf "/run/hosts/$1"
+for folder in root disk; do
+    ! mountpoint --quiet "/run/hosts/$1/$folder" || umount "/run/hosts/$1/$folder"
+done
 """
+_SYNC = 'sync --file-system "/run/hosts/$1/disk"'
+_IS_ATTACHED = 'losetup --associated "/run/hosts/$1/disk.img"'
+# In Linux's fs/ext4/ext4.h: EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH. After it nothing reaches the device.
+_EXT4_SHUTDOWN, _WITHOUT_FLUSHING_THE_LOG = 0x8004587D, struct.pack("I", 2)
 # The machine's power supply: keeps it running over reboots (nspawn then ends with 133), until it is powered off.
 # $1 its cgroup, $2 host, $3 number on the LAN. The cgroups below "machine" are made by nspawn at each boot.
 _POWER = """
@@ -62,12 +78,18 @@ _ALL_SERVERS = "systemctl is-system-running --wait >/dev/null || systemctl --fai
 
 @dataclass(frozen=True)
 class Host:
-    """A machine of the lab: `number` is its place on the LAN."""
+    """A machine of the lab: `number` is its place on the LAN.
+
+    With a `disk` a power cut loses what was not synced; without, its files are in memory, which a cut leaves alone.
+    With `dhcp` it asks for its addresses (and gets those of its place).
+    """
 
     name: str
     image: str
     release: str
     number: int
+    disk: bool = False
+    dhcp: bool = False
 
     @property
     def address(self) -> world.Address:
@@ -95,7 +117,8 @@ class Lab:
             facts = json.loads((self.folder / "lab.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        return {name: Host(name, row["image"], row["release"], row["number"]) for name, row in facts["hosts"].items()}
+        known = {field.name for field in fields(Host)}
+        return {name: Host(**{key: row[key] for key in row if key in known}) for name, row in facts["hosts"].items()}
 
     def host(self, name: str) -> Host:
         """A host (or the internet) by name."""
@@ -111,13 +134,16 @@ class Lab:
 
     # --- Up and down ----------------------------------------------------------------------------------------------
 
-    def up(self, wanted: Sequence[str]) -> None:
-        """Boot the internet and hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer."""
+    def up(self, wanted: Sequence[str], *, disk: bool = False, dhcp: bool = False) -> None:
+        """Boot the internet and hosts (`NAME`, `NAME=RELEASE` or `NAME=IMAGE:RELEASE`) and wait until all answer.
+
+        `disk` and `dhcp` are for hosts that are new (see `Host`).
+        """
         with self._locked():
             hosts = self.hosts()
             started = [_internet()]
             for request in wanted:
-                started.append(placed(request, hosts))
+                started.append(placed(request, hosts, disk=disk, dhcp=dhcp))
                 hosts[started[-1].name] = started[-1]
             images.prepare((host.image, host.release) for host in started)
             machine.make_room()
@@ -149,11 +175,14 @@ class Lab:
         """Shut a host down, or cut its power; its disk is kept."""
         host = self.host(name)
         with self._locked():
-            if not hard and self.is_running(host):
-                # nspawn passes this on as a request to halt.
-                interrupt(members(self.space.group(f"{_group(host)}/machine/supervisor")))
+            if not self.is_running(host):
+                return
+            if hard:
+                self._cut_power(host)
+            else:
+                self._ask_to_halt(host)
                 wait_for(f"{name} to shut down", lambda: None if self.is_running(host) else True, seconds=120)
-            self.space.kill(_group(host))
+                self.space.kill(_group(host))
 
     def start(self, name: str) -> None:
         """Boot a stopped host with the disk it had, and wait until it answers."""
@@ -179,12 +208,14 @@ class Lab:
     def console(self, name: str, command: Sequence[str]) -> list[str]:
         """The command that runs `command` as root on a host without using its network, as if at its console."""
         host = self.host(name)
-        leaders = members(self.space.group(f"{_group(host)}/machine/payload/init.scope"))
-        if not leaders:
+        payload = self.space.group(f"{_group(host)}/machine/payload")
+        # systemd goes into a cgroup of its own.
+        init = [pid for pid in members(payload / "init.scope") or members(payload) if number_inside(pid) == 1]
+        if not init:
             raise LabError(f"{name} is not running: boot it with 'lab.py start {name}'")
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         clean = ["env", "-i", path, "HOME=/root", "LANG=C.UTF-8"]
-        enter = ["nsenter", "--target", str(min(leaders)), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+        enter = ["nsenter", "--target", str(init[0]), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
         return [*enter, *clean, *command]
 
     # --- Steps ----------------------------------------------------------------------------------------------------
@@ -224,19 +255,24 @@ class Lab:
 
     def _furnish(self, host: Host) -> None:
         """Give a host an empty layer over its image and put into it what makes it this host."""
-        self.space.run(_UNMOUNT, host.name)
-        self.space.run(_MOUNT, images.tree(host.image, host.release).name, host.name)
-        root = self.space.folder() / "hosts" / host.name / "root"
+        self._remove_disk(host)
+        folder = self.space.folder() / "hosts" / host.name
+        folder.mkdir()
+        if host.disk:
+            self.space.run(_MAKE_DISK, host.name)
+        self._mount(host)
+        root = folder / "root"
         texts = {
             "etc/hostname": f"{host.name}\n",
             "etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {host.name}\n",
             "etc/machine-id": f"{uuid.uuid4().hex}\n",
-            "etc/resolv.conf": world.RESOLV_CONFIGURATION,
         }
         if host.name == INTERNET:
             texts.update(world.internet_files())
         else:
-            texts["etc/systemd/network/10-host0.network"] = world.network_unit(host.address, gateway=True)
+            texts.update(world.host_files(host.number, dhcp=host.dhcp))
+        if not images.IMAGES[host.image].local_resolver:
+            texts["etc/resolv.conf"] = world.RESOLV_CONFIGURATION
         for path, text in texts.items():
             put(root / path, text)
         keys.hand_out(self.folder, root)
@@ -244,10 +280,51 @@ class Lab:
             keys.hand_out_to_servers(self.folder, root)
         # Last: a machine without this was never finished, and is furnished anew.
         put(root / "etc/lab/complete", "")
+        self.space.run(_SYNC, host.name)
+
+    def _mount(self, host: Host) -> None:
+        self.space.run(_MOUNT, images.tree(host.image, host.release).name, host.name)
+
+    def _unmount(self, host: Host) -> None:
+        self.space.run(_UNMOUNT, host.name)
+        if (self.space.folder() / "hosts" / host.name / "disk.img").exists():
+            # Mounted again too early, it would still be the frozen one.
+            detached = f"the disk of {host.name} to be let go"
+            wait_for(detached, lambda: None if self.space.run(_IS_ATTACHED, host.name) else True, seconds=20)
+
+    def _remove_disk(self, host: Host) -> None:
+        self._unmount(host)
+        self.space.run('rm -rf "/run/hosts/$1"', host.name)
+
+    def _cut_power(self, host: Host) -> None:
+        if host.disk:
+            self._freeze_disk(host)
+        self.space.kill(_group(host))
+        if host.disk:
+            # Its file system reads its log as after a real cut.
+            self._unmount(host)
+            self._mount(host)
+
+    def _freeze_disk(self, host: Host) -> None:
+        """Leave on a running host's disk what is there at this moment: nothing more is written, not even the log."""
+        disk = os.open(self.space.folder() / "hosts" / host.name / "disk", os.O_RDONLY)
+        try:
+            fcntl.ioctl(disk, _EXT4_SHUTDOWN, _WITHOUT_FLUSHING_THE_LOG)
+        finally:
+            os.close(disk)
+
+    def _ask_to_halt(self, host: Host) -> None:
+        if images.IMAGES[host.image].has_systemd:
+            # nspawn passes this on as a request to halt.
+            interrupt(members(self.space.group(f"{_group(host)}/machine/supervisor")))
+        else:
+            run(self.console(host.name, ["poweroff"]))
 
     def _await(self, host: Host) -> None:
         """Wait until a person can log in; for the internet, until all its servers are up as well."""
-        command = self.ssh("-o", "ConnectTimeout=2", host.name, _ALL_SERVERS if host.name == INTERNET else "true")
+        # Addresses of the two families may come one after the other.
+        ready = f"ip address show to {host.address.ipv6} | grep --quiet host0"
+        command = self.ssh("-o", "ConnectTimeout=2", host.name, _ALL_SERVERS if host.name == INTERNET else ready)
         log = self._log(host)
 
         def answer() -> str | None:
@@ -266,7 +343,7 @@ class Lab:
 
     def _discard(self, host: Host) -> None:
         self.space.kill(_group(host))
-        self.space.run(_UNMOUNT, host.name)
+        self._remove_disk(host)
 
     def _write(self, hosts: Mapping[str, Host]) -> None:
         """Bring the files that describe the lab up to date."""
@@ -283,14 +360,19 @@ class Lab:
         put(folder / "lab.json", json.dumps(facts, indent=2) + "\n")
 
 
-def placed(request: str, hosts: Mapping[str, Host]) -> Host:
+def placed(request: str, hosts: Mapping[str, Host], *, disk: bool = False, dhcp: bool = False) -> Host:
     """The host that is asked for: the one that is there, or a new one in the first free place on the LAN."""
     name, _equals, kind = request.partition("=")
     image, _colon, release = kind.rpartition(":")
     known = hosts.get(name)
     if known is not None:
         if (image or known.image, release or known.release) == (known.image, known.release):
-            return known
+            missing = [
+                trait for trait, asked in (("disk", disk), ("dhcp", dhcp)) if asked and not getattr(known, trait)
+            ]
+            if not missing:
+                return known
+            kind = f"one with {' and '.join(missing)}"
         raise LabError(
             f"host {name} is there as {known.image}:{known.release}, not as {kind}: "
             f"take it down first with 'lab.py down {name}'"
@@ -299,10 +381,13 @@ def placed(request: str, hosts: Mapping[str, Host]) -> Host:
     if name == INTERNET:
         raise LabError("every lab has its internet already: do not ask for it")
     taken = {host.number for host in hosts.values()}
+    chosen = image or images.DEFAULT_IMAGE
+    if dhcp and chosen in images.IMAGES and not images.IMAGES[chosen].has_systemd:
+        raise LabError(f"hosts of the image {chosen} have fixed addresses: ask for one without --dhcp")
     free = [number for number in range(world.FIRST_HOST, world.LAST_HOST + 1) if number not in taken]
     if not free:
         raise LabError(f"the lab is full, there is no place for {name}: take hosts down with 'lab.py down HOST'")
-    return Host(name, image or images.DEFAULT_IMAGE, release or images.DEFAULT_RELEASE, free[0])
+    return Host(name, chosen, release or images.DEFAULT_RELEASE, free[0], disk, dhcp)
 
 
 def labs() -> list[str]:

@@ -21,16 +21,18 @@ from pathlib import Path
 from .machine import install_missing, missing_packages
 from .shell import LabError, cache_folder, locked, run, say
 
-_BASE = (
-    "systemd systemd-sysv dbus python3 iproute2 procps iputils-ping openssh-server sudo ca-certificates openssl curl"
-)
+_COMMON = "python3 iproute2 procps iputils-ping openssh-server sudo ca-certificates openssl curl"
+_BASE = f"systemd systemd-sysv dbus {_COMMON}"
 
-# Every image: no key of its own, no first-boot work, nothing that wakes up by itself; `operator` as its person.
-_SETUP = """
+# Every image: no key of its own, `operator` as its person.
+_SETUP_ALWAYS = """
 rm -f /etc/ssh/ssh_host_* /etc/apt/apt.conf.d/99mmdebstrap
 useradd --create-home --shell /bin/bash --gid operator operator
 echo 'operator ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/operator
 chmod 0440 /etc/sudoers.d/operator
+"""
+# With systemd: no first-boot work, nothing that wakes up by itself.
+_SETUP = f"""{_SETUP_ALWAYS}\
 systemctl --quiet enable systemd-networkd.service
 systemctl --quiet mask systemd-networkd-wait-online.service systemd-firstboot.service console-getty.service \
     getty.target apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer
@@ -45,6 +47,18 @@ class Image:
     packages: str
     setup: str = ""
     releases: tuple[str, ...] = ("bookworm", "trixie")
+    has_systemd: bool = True
+    local_resolver: bool = False
+
+    @property
+    def all_packages(self) -> str:
+        """What is installed, the base included."""
+        return f"{_BASE if self.has_systemd else _COMMON} {self.packages}"
+
+    @property
+    def whole_setup(self) -> str:
+        """The commands that finish it, those of every image included."""
+        return f"{_SETUP if self.has_systemd else _SETUP_ALWAYS}\n{self.setup}"
 
 
 IMAGES = {
@@ -54,6 +68,21 @@ IMAGES = {
         Image("host", "ufw iptables nftables conntrack strace"),
         # firewalld is installed as Debian ships it: running from the first boot, SSH allowed.
         Image("firewalld", "firewalld ipset iptables nftables conntrack strace"),
+        # DNS goes through a stub of this host: /etc/resolv.conf leads to systemd-resolved.
+        Image(
+            "resolved",
+            "systemd-resolved ufw iptables nftables conntrack strace",
+            setup="ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf\n",
+            local_resolver=True,
+        ),
+        # Debian without systemd. What its scripts do at boot to disks, clock and consoles is no container's business.
+        Image(
+            "sysvinit",
+            "sysvinit-core ifupdown ufw iptables nftables conntrack strace",
+            setup="sed -i '/getty/d' /etc/inittab\n",
+            releases=("bookworm",),
+            has_systemd=False,
+        ),
         Image(
             "internet",
             "nginx-light dnsmasq chrony squid",
@@ -79,7 +108,7 @@ def tree(name: str, release: str) -> Path:
         raise LabError(f"the lab has no image called {name}; it has: {', '.join(IMAGES)}")
     if release not in image.releases:
         raise LabError(f"the lab's image {name} exists for {', '.join(image.releases)}, not for {release}")
-    recipe = f"{_BASE} {image.packages}\n{_SETUP}\n{image.setup}"
+    recipe = f"{image.all_packages}\n{image.whole_setup}"
     return images_folder() / f"{name}-{release}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
 
 
@@ -127,10 +156,10 @@ def _build(name: str, release: str) -> None:
     # Own mount and process namespaces, ended with us: no mount, daemon or half of a build outlives this run.
     apart = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave"]
     apart += ["--pid", "--fork", "--kill-child"]
-    include = ",".join([*_BASE.split(), *image.packages.split()])
+    include = ",".join(image.all_packages.split())
     build = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={include}", *_apt_options()]
     run([*apart, *build, release, str(draft), *_sources(release)])
-    run([*apart, "chroot", str(draft), "sh", "-eu"], stdin=_SETUP + image.setup)
+    run([*apart, "chroot", str(draft), "sh", "-eu"], stdin=image.whole_setup)
     draft.rename(target)
     say(f"built {target.name} in {time.monotonic() - begin:.0f} s")
 

@@ -25,6 +25,8 @@ _TOOLS = {
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "mount": "mount",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
 }
 
 # Debian's 128 is used up by a dozen hosts; a LAN of the lab holds at most 239.
@@ -39,8 +41,11 @@ mount -t overlay overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt
 """
 
 
-def why_not() -> str:
-    """Say why this machine cannot run the lab, not even after `prepare`: one sentence; empty if it can."""
+def why_not(*, disk: bool = False) -> str:
+    """Say why this machine cannot run the lab, not even after `prepare`: one sentence; empty if it can.
+
+    `disk`: with hosts that have a disk of their own.
+    """
     needs: dict[str, Callable[[], bool]] = {
         "Linux: this machine has no network namespaces": lambda: Path("/proc/self/ns/net").exists(),
         "root: containers, namespaces and overlay mounts are not for ordinary users": lambda: os.geteuid() == 0,
@@ -48,6 +53,7 @@ def why_not() -> str:
             Path("/etc/debian_version").exists() and shutil.which("apt-get") is not None
         ),
         "a writable cgroup2 file system with cgroup.kill (Linux 5.14 or later)": lambda: cgroup_root() is not None,
+        "loop devices: a disk that can lose something is one": lambda: not disk or Path("/dev/loop-control").exists(),
         "the command unshare (package util-linux)": lambda: shutil.which("unshare") is not None,
     }
     for need, is_met in needs.items():

@@ -28,10 +28,14 @@ mount -t tmpfs -o mode=0755 lab "$4"
 mkdir "$4/images" "$4/hosts"
 mount --bind "$3" "$4/images"
 mount --rbind "$4" /run
+# A machine that is booted takes a copy of all mounts with it: what is unmounted here shall be gone there too.
+mount --make-rshared /run
 [ "$2" = /sys/fs/cgroup ] || mount --bind "$2" /sys/fs/cgroup
 shift 4
 ip link set lo up
 ip link add br0 type bridge
+# The way out advertises itself to hosts that listen; the machines here have been told already.
+echo 0 >/proc/sys/net/ipv6/conf/br0/accept_ra || :
 ip link set br0 up
 ip address add "$1/24" dev br0
 ip address add "$2/64" dev br0 nodad
@@ -49,6 +53,7 @@ kill $neighbour
 ip link set vb-neighbour up
 nsenter --net=/run/neighbour sh -euc '
 ip link set lo up
+echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_ra || :
 ip link set eth0 up
 ip address add "$1/24" dev eth0
 ip address add "$2/64" dev eth0 nodad
@@ -157,6 +162,15 @@ def members(group: Path) -> list[int]:
         return [int(pid) for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split()]
     except OSError:
         return []
+
+
+def number_inside(pid: int) -> int:
+    """Which number a process has in its own namespace (1 is what a machine was booted with), 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return int(status.partition("NSpid:")[2].partition("\n")[0].split()[-1])
 
 
 def is_populated(group: Path) -> bool:

@@ -81,17 +81,30 @@ CALLERS = ("webhooks", "synthetics")
 # Outside addresses in no section; the real ip-ranges, app and download hosts are in none either.
 ELSEWHERE: Mapping[str, Address] = {
     name: Address(f"203.0.113.{number}", f"2001:db8:ffff:f000::{number}")
-    for number, name in enumerate(("ip-ranges", "app", "downloads", "ntp", "proxy", "stranger"), 130)
+    for number, name in enumerate(
+        ("ip-ranges", "app", "downloads", "ntp", "proxy", "stranger", "resolver", "other_resolver"), 130
+    )
 }
+# DNS servers beside the one that every host is told of.
+_RESOLVERS = (ELSEWHERE["resolver"], ELSEWHERE["other_resolver"])
+# Where clouds tell an instance about itself; it answers on every port that the others answer on.
+METADATA = Address("169.254.169.254", "fd00:ec2::254")
 DOWNLOADS = ("install", "apt", "yum", "keys", "windows-agent")
 NTP_NAMES = tuple(f"{number}.datadog.pool.ntp.org" for number in range(4))
 
-OUTSIDE = ("198.51.100.0/24", "203.0.113.0/24", "2001:db8:ffff::/48")
+OUTSIDE = (
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "2001:db8:ffff::/48",
+    f"{METADATA.ipv4}/32",
+    f"{METADATA.ipv6}/128",
+)
 # Nearly everything; remote configuration's test; autoscaling; kubelet; logs over TCP.
 TLS_PORTS = (443, 8042, 8443, 10250, 10516)
 # Kubelet without TLS, and two ports that no Agent needs.
 PLAIN_PORTS = (25, 80, 10255)
 PROXY_PORT = 3128
+LEASE_SECONDS = 120
 
 
 def prefixes(section: str) -> tuple[str, str]:
@@ -165,6 +178,7 @@ def description() -> dict[str, Any]:
         "intakes": intakes,
         "callers": {section: asdict(address_in(section)) for section in CALLERS},
         "elsewhere": {name: asdict(address) for name, address in ELSEWHERE.items()},
+        "metadata": asdict(METADATA),
         "ip_ranges_url": f"https://ip-ranges.{SITES[0]}/",
         "proxy_url": f"http://proxy.lab.example:{PROXY_PORT}",
         "ntp_name": NTP_NAMES[0],
@@ -173,27 +187,66 @@ def description() -> dict[str, Any]:
     }
 
 
+# Duplicate address detection would hold IPv6 back for a second and a half.
+_UNIT = "[Match]\nName=host0\n\n[Network]\nLinkLocalAddressing=ipv6\nIPv6DuplicateAddressDetection=0\n"
+
+
 def network_unit(address: Address, *, gateway: bool) -> str:
     """Write systemd-networkd's file for a machine on the LAN; the way out itself has no `gateway`."""
-    route = f"Gateway={GATEWAY.ipv4}\nGateway={GATEWAY.ipv6}\n" if gateway else ""
+    routes = "".join(f"Gateway={way}\nDNS={way}\n" for way in (GATEWAY.ipv4, GATEWAY.ipv6)) if gateway else ""
+    return f"{_UNIT}IPv6AcceptRA=no\nAddress={address.ipv4}/24\nAddress={address.ipv6}/64\n{routes}"
+
+
+def asking_unit(number: int) -> str:
+    """Write the same for machine `number` that has its addresses and routes from DHCP, DHCPv6 and advertisements."""
+    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[Link]\nMACAddress={_hardware_address(number)}\n"
+
+
+def interfaces_file(address: Address) -> str:
+    """Write ifupdown's file for a host without systemd."""
     return (
-        "[Match]\nName=host0\n\n[Network]\n"
-        f"Address={address.ipv4}/24\nAddress={address.ipv6}/64\n{route}"
-        # Duplicate address detection would hold IPv6 back for a second and a half.
-        "LinkLocalAddressing=ipv6\nIPv6AcceptRA=no\nIPv6DuplicateAddressDetection=0\n"
+        "auto lo host0\niface lo inet loopback\n"
+        f"iface host0 inet static\n    address {address.ipv4}/24\n    gateway {GATEWAY.ipv4}\n"
+        f"iface host0 inet6 static\n    address {address.ipv6}/64\n    gateway {GATEWAY.ipv6}\n    dad-attempts 0\n"
     )
+
+
+def host_files(number: int, *, dhcp: bool) -> dict[str, str]:
+    """Path in the root of host `number` → text: how it gets onto the LAN, whatever its image has for that."""
+    address = on_lan(number)
+    return {
+        "etc/systemd/network/10-host0.network": asking_unit(number) if dhcp else network_unit(address, gateway=True),
+        "etc/network/interfaces": interfaces_file(address),
+    }
+
+
+def _hardware_address(number: int) -> str:
+    return f"02:00:00:00:00:{number:02x}"
 
 
 def outside_unit() -> str:
     """systemd-networkd's file that makes the outside prefixes, each as a whole, addresses of the router itself."""
+    addresses = "".join(f"Address={server.ipv4}/32\nAddress={server.ipv6}/128\n" for server in _RESOLVERS)
     routes = "".join(f"\n[Route]\nDestination={prefix}\nType=local\nTable=local\n" for prefix in OUTSIDE)
-    return f"[Match]\nName=lo\n{routes}"
+    return f"[Match]\nName=lo\n\n[Network]\n{addresses}{routes}"
 
 
 def dnsmasq_configuration() -> str:
-    """DNS for everybody on the LAN: the world's names, and "no such name" for all others."""
-    listen = [f"listen-address={address}" for address in (GATEWAY.ipv4, GATEWAY.ipv6)]
-    lines = ["no-resolv", "no-hosts", "bind-interfaces", *listen]
+    """DNS for everybody on the LAN: the world's names, and "no such name" for all others. Addresses for who asks."""
+    # Addresses come with networkd, which may be later. Who answers solicitations goes by interface alone.
+    lines = ["no-resolv", "no-hosts", "bind-dynamic", "interface=host0"]
+    lines += [f"listen-address={address}" for server in _RESOLVERS for address in (server.ipv4, server.ipv6)]
+    # Each asks with the hardware address of its place, so nobody gets any other address.
+    lines += [
+        "dhcp-authoritative",
+        "enable-ra",
+        f"dhcp-range={on_lan(0).ipv4},static,255.255.255.0,{LEASE_SECONDS}",
+        "no-ping",
+    ]
+    lines += [f"dhcp-range={on_lan(0).ipv6},static,64,{LEASE_SECONDS}"]
+    for number in range(FIRST_HOST, LAST_HOST + 1):
+        place = on_lan(number)
+        lines += [f"dhcp-host={_hardware_address(number)},{place.ipv4},[{place.ipv6}]"]
     for name, address in names().items():
         lines += [f"address=/{name}/{address.ipv4}", f"address=/{name}/{address.ipv6}"]
     return "\n".join([*lines, "address=/#/", ""])

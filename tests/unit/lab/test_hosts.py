@@ -52,6 +52,22 @@ def test_what_cannot_be_had_is_refused_with_a_sentence(request_: str, reason: st
         placed(request_, {"h1": H1})
 
 
+@pytest.mark.parametrize("trait", ["disk", "dhcp"])
+def test_a_new_host_has_what_was_asked_for(trait: str) -> None:
+    assert getattr(placed("new", {}, **{trait: True}), trait)
+
+
+@pytest.mark.parametrize("trait", ["disk", "dhcp"])
+def test_a_host_that_is_there_without_what_is_asked_for_is_refused_with_a_sentence(trait: str) -> None:
+    with pytest.raises(LabError, match=f"host h1 is there as host:bookworm, not as one with {trait}"):
+        placed("h1", {"h1": H1}, **{trait: True})
+
+
+def test_a_host_without_systemd_has_no_addresses_from_dhcp() -> None:
+    with pytest.raises(LabError, match="hosts of the image sysvinit have fixed addresses"):
+        placed("new=sysvinit:bookworm", {}, dhcp=True)
+
+
 def test_a_full_lab_is_refused_with_a_sentence() -> None:
     hosts = {f"m{number}": Host(f"m{number}", "host", "bookworm", number) for number in range(11, 250)}
     with pytest.raises(LabError, match="the lab is full"):

@@ -44,6 +44,17 @@ def test_what_is_elsewhere_is_held_by_the_internet_and_in_no_section(place: str)
         assert [section for section in SECTIONS if is_in(text, section)] == []
 
 
+def test_the_metadata_address_is_held_by_the_internet() -> None:
+    for text in (world.METADATA.ipv4, world.METADATA.ipv6):
+        assert any(ip_address(text) in held for held in OUTSIDE)
+
+
+def test_every_place_on_the_lan_has_a_lease_of_its_own() -> None:
+    leases = [line for line in world.dnsmasq_configuration().splitlines() if line.startswith("dhcp-host=")]
+    hardware = {line.partition("=")[2].partition(",")[0] for line in leases}
+    assert len(hardware) == len(leases) == world.LAST_HOST - world.FIRST_HOST + 1
+
+
 @pytest.mark.parametrize("section", world.INTAKES)
 def test_names_of_a_section_lead_into_it(section: str) -> None:
     names = world.names()

@@ -31,7 +31,7 @@ class CallbackModule(CallbackBase):
         if result.task.name == "The plan":
             for line in result.result["msg"]:
                 self._display.display(line)
-        elif result.task.action == "netwall.datadog.host_firewall":
+        elif result.task.action == "netwall.datadog.host_firewall" and not result.task.check_mode:
             self._display.display(_outcome(result.host.get_name(), result.result))
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
@@ -40,8 +40,8 @@ class CallbackModule(CallbackBase):
             self._display.display(f"{result.host.get_name()}: {result.result.get('msg', 'failed')}", stderr=True)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        """Print why."""
-        self.v2_runner_on_failed(result)
+        """Print why, unless the plan says it."""
+        self.v2_runner_on_failed(result, ignore_errors=result.task.check_mode)
 
 
 def _outcome(host: str, result: t.Mapping[str, t.Any]) -> str:

@@ -7,85 +7,98 @@
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import choice
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Presence
+
+AWAY, OFF = Presence(), Presence(is_installed=True)
+ON, STARTED = Presence(True, True, True), Presence(True, is_active=True)
+AT_BOOT = Presence(True, is_enabled=True)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Wall:
-    """A firewall that changes whatever it is asked to, except in check mode."""
+    """A firewall of which it is known what there is of it."""
 
     name: str
-    installed: bool
+    known: Presence
 
-    def is_installed(self) -> bool:
-        return self.installed
-
-    def reconcile(self, request: Request, check_mode: bool) -> Outcome:
-        return Outcome(warnings=(f"{self.name} {request.state} {check_mode}",))
-
-
-@pytest.fixture(autouse=True)
-def walls(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Which firewalls are installed."""
-    installed = {"first": False, "second": False}
-    backends = {name: lambda name=name: Wall(name, installed[name]) for name in installed}
-    monkeypatch.setattr(choice, "BACKENDS", backends)
-    return installed
-
-
-@pytest.mark.parametrize("name", ["first", "second"])
-def test_auto_takes_the_one_that_is_installed(walls: dict[str, bool], name: str) -> None:
-    walls[name] = True
-    assert choice.reconcile("auto", Request(), True) == (name, Outcome(warnings=(f"{name} present True",)))
-
-
-def test_a_firewall_is_taken_by_its_name(walls: dict[str, bool]) -> None:
-    walls.update(first=True, second=True)
-    assert choice.reconcile("second", Request(), False)[0] == "second"
-
-
-@pytest.mark.parametrize(("wanted", "named"), [("auto", "first or second"), ("second", "second")])
-def test_a_host_without_a_firewall_is_told_what_to_install(wanted: str, named: str) -> None:
-    with pytest.raises(FirewallError) as caught:
-        choice.reconcile(wanted, Request(), False)
-    assert str(caught.value).startswith(f"{named} is not installed on this host; install it, unless ")
-
-
-def test_a_firewall_that_was_asked_for_is_not_replaced_by_another(walls: dict[str, bool]) -> None:
-    walls["first"] = True
-    with pytest.raises(FirewallError, match="second is not installed"):
-        choice.reconcile("second", Request(), False)
+    def presence(self) -> Presence:
+        return self.known
 
 
 @pytest.fixture
-def noted(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
-    """What stands in our records, instead of this machine's own."""
-    state: dict[str, t.Any] = {}
-    monkeypatch.setattr(choice, "load_state", lambda: state)
-
-    def save(new: dict[str, t.Any]) -> None:
-        state.clear()
-        state.update(new)
-
-    monkeypatch.setattr(choice, "save_state", save)
-    return state
+def walls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Presence]:
+    """The firewalls that there are, by name."""
+    known = {"first": AWAY, "second": AWAY}
+    monkeypatch.setattr(choice, "BACKENDS", {name: lambda name=name: Wall(name, known[name]) for name in known})
+    return known
 
 
-@pytest.mark.usefixtures("noted")
+def chosen(wanted: str, state: str = "present", earlier: str | None = None) -> str | None:
+    backend = choice.choose(wanted, state, earlier)
+    return backend.name if backend else None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (ON, AWAY, "first"),
+        (OFF, AWAY, "first"),
+        (AWAY, ON, "second"),
+        (ON, OFF, "first"),
+        (OFF, ON, "second"),
+        (OFF, STARTED, "second"),
+        (AT_BOOT, STARTED, "second"),
+        (AT_BOOT, OFF, "first"),
+        (OFF, AT_BOOT, "second"),
+    ],
+)
+def test_auto_takes_what_is_on_then_what_comes_on_then_what_there_is(
+    walls: dict[str, Presence], first: Presence, second: Presence, name: str
+) -> None:
+    walls.update(first=first, second=second)
+    assert chosen("auto") == name
+
+
+@pytest.mark.parametrize(("first", "second"), [(ON, ON), (ON, STARTED), (STARTED, STARTED)])
+def test_of_two_that_are_on_none_is_guessed(walls: dict[str, Presence], first: Presence, second: Presence) -> None:
+    walls.update(first=first, second=second)
+    with pytest.raises(FirewallError, match=r"\Afirst and second are both on, .* name the one to use by 'backend'\.\Z"):
+        chosen("auto")
+    assert chosen("second") == "second"
+
+
+@pytest.mark.parametrize(("first", "second"), [(OFF, OFF), (AT_BOOT, AT_BOOT)])
+def test_of_two_that_are_off_none_is_guessed(walls: dict[str, Presence], first: Presence, second: Presence) -> None:
+    walls.update(first=first, second=second)
+    with pytest.raises(FirewallError, match=r"\Afirst and second are both installed and off; name the one to use"):
+        chosen("auto")
+
+
+@pytest.mark.usefixtures("walls")
+@pytest.mark.parametrize(("wanted", "named"), [("auto", "first or second"), ("second", "second")])
+def test_a_host_without_a_firewall_is_told_what_to_install(wanted: str, named: str) -> None:
+    with pytest.raises(FirewallError) as caught:
+        chosen(wanted)
+    assert str(caught.value).startswith(f"{named} is not installed on this host; install it, unless ")
+
+
+def test_a_firewall_that_was_asked_for_is_not_replaced_by_another(walls: dict[str, Presence]) -> None:
+    walls["first"] = ON
+    with pytest.raises(FirewallError, match="second is not installed"):
+        chosen("second")
+
+
+@pytest.mark.usefixtures("walls")
 @pytest.mark.parametrize("wanted", ["auto", "first"])
 def test_from_a_host_without_a_firewall_nothing_needs_to_be_removed(wanted: str) -> None:
-    assert choice.reconcile(wanted, Request(state="absent"), False) == ("none", Outcome())
+    assert chosen(wanted, "absent") is None
 
 
-def test_records_of_a_firewall_that_was_taken_off_the_host_are_removed(noted: dict[str, t.Any]) -> None:
-    noted["switched_on"] = {}
-    absent = Request(state="absent")
-    assert choice.reconcile("auto", absent, True) == ("none", Outcome(changed=True))
-    assert noted == {"switched_on": {}}
-    assert choice.reconcile("auto", absent, False) == ("none", Outcome(changed=True))
-    assert noted == {}
+@pytest.mark.parametrize("second", [ON, OFF])
+def test_a_removal_goes_to_the_firewall_that_has_our_rules(walls: dict[str, Presence], second: Presence) -> None:
+    walls.update(first=ON, second=second)
+    assert chosen("auto", "absent", "second") == "second"

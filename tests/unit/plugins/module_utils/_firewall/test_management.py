@@ -11,11 +11,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import management
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request, Rule
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
-    peer_of,
+    peers_of,
     refuse_lockout,
     rules_to_keep,
 )
@@ -77,27 +78,27 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
 
 
 @pytest.mark.parametrize(
-    ("asked", "stands", "rules", "peer", "kept"),
+    ("asked", "stands", "rules", "peers", "kept"),
     [
-        pytest.param({}, standing(), [], None, NOTHING, id="somebody else's firewall: nothing"),
-        pytest.param({}, standing(), [], PEER, FROM_ANYWHERE, id="ours: the port from anywhere"),
-        pytest.param({"management": False}, standing(), [], PEER, NOTHING, id="not asked for: nothing"),
-        pytest.param({"session": None}, standing(), [], PEER, NOTHING, id="no connection: nothing"),
+        pytest.param({}, standing(), [], [], NOTHING, id="somebody else's firewall: nothing"),
+        pytest.param({}, standing(), [], [PEER], FROM_ANYWHERE, id="ours: the port from anywhere"),
+        pytest.param({"management": False}, standing(), [], [PEER], NOTHING, id="not asked for: nothing"),
+        pytest.param({"session": None}, standing(), [], [PEER], NOTHING, id="no connection: nothing"),
         pytest.param(
             {"session": dataclasses.replace(SESSION, local_port=2222)},
             standing(),
             [],
-            PEER,
+            [PEER],
             arrivals("0.0.0.0/0", "::/0", port=2222),
             id="another port: that port",
         ),
-        pytest.param({"session": SESSION6}, standing(), [], PEER6, FROM_ANYWHERE, id="over IPv6: both families"),
-        pytest.param({}, standing(inbound="allow"), [], PEER, NOTHING, id="what comes in is allowed: nothing"),
+        pytest.param({"session": SESSION6}, standing(), [], [PEER6], FROM_ANYWHERE, id="over IPv6: both families"),
+        pytest.param({}, standing(inbound="allow"), [], [PEER], NOTHING, id="what comes in is allowed: nothing"),
         pytest.param(
             {"management_networks": ("198.51.100.0/24",)},
             standing(),
             [],
-            PEER,
+            [PEER],
             arrivals("198.51.100.0/24"),
             id="networks given: just those",
         ),
@@ -105,7 +106,7 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {"management_networks": ("192.0.2.0/24", "2001:db8::/32")},
             standing(operator("allow")),
             [],
-            None,
+            [],
             arrivals("192.0.2.0/24", "2001:db8::/32"),
             id="networks given: those, needed or not",
         ),
@@ -113,28 +114,28 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {},
             standing(operator("allow", remote="198.51.100.0/24")),
             [],
-            PEER,
+            [PEER],
             NOTHING,
             id="theirs lets us in: nothing",
         ),
-        pytest.param({}, standing(operator("limit")), [], PEER, NOTHING, id="theirs limits us: nothing"),
+        pytest.param({}, standing(operator("limit")), [], [PEER], NOTHING, id="theirs limits us: nothing"),
         pytest.param(
             {},
             standing(operator("allow", remote="203.0.113.0/24")),
             [],
-            PEER,
+            [PEER],
             FROM_ANYWHERE,
             id="theirs lets others in: a rule",
         ),
         pytest.param(
-            {}, standing(operator("allow", interface="eth1")), [], PEER, FROM_ANYWHERE, id="another interface: a rule"
+            {}, standing(operator("allow", interface="eth1")), [], [PEER], FROM_ANYWHERE, id="another interface: a rule"
         ),
-        pytest.param({}, standing(operator("allow", interface="eth0")), [], PEER, NOTHING, id="our interface: nothing"),
+        pytest.param({}, standing(operator("allow", interface="eth0")), [], [PEER], NOTHING, id="our interface: nothing"),
         pytest.param(
             {"session": dataclasses.replace(SESSION, on="")},
             standing(operator("allow", interface="eth0")),
             [],
-            PEER,
+            [PEER],
             FROM_ANYWHERE,
             id="an interface that can't be told: a rule",
         ),
@@ -142,16 +143,16 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {},
             standing(operator("allow", local="192.0.2.99/32")),
             [],
-            PEER,
+            [PEER],
             FROM_ANYWHERE,
             id="another address: a rule",
         ),
-        pytest.param({}, standing(), [ours("deny")], None, FROM_ANYWHERE, id="our own denial of the port: a rule"),
+        pytest.param({}, standing(), [ours("deny")], [], FROM_ANYWHERE, id="our own denial of the port: a rule"),
         pytest.param(
             {},
             standing(operator("allow")),
             [ours("deny")],
-            None,
+            [],
             NOTHING,
             id="our own denial, judged after their permission: nothing",
         ),
@@ -159,20 +160,20 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {"precedence": "ours"},
             standing(operator("allow")),
             [ours("deny")],
-            None,
+            [],
             FROM_ANYWHERE,
             id="our own denial, judged before their permission: a rule",
         ),
-        pytest.param({}, standing(), [ours("deny", protocol="udp")], None, NOTHING, id="a denial of udp: nothing"),
-        pytest.param({}, standing(), [ours("deny", port=8126)], None, NOTHING, id="a denial elsewhere: nothing"),
+        pytest.param({}, standing(), [ours("deny", protocol="udp")], [], NOTHING, id="a denial of udp: nothing"),
+        pytest.param({}, standing(), [ours("deny", port=8126)], [], NOTHING, id="a denial elsewhere: nothing"),
         pytest.param(
-            {}, standing(outbound="deny"), [], PEER, FROM_ANYWHERE + replies(f"{PEER}/32"), id="replies refused: a rule"
+            {}, standing(outbound="deny"), [], [PEER], FROM_ANYWHERE + replies(f"{PEER}/32"), id="replies refused: a rule"
         ),
         pytest.param(
             {"session": SESSION6},
             standing(outbound="deny"),
             [],
-            PEER6,
+            [PEER6],
             FROM_ANYWHERE + replies(f"{PEER6}/128"),
             id="replies refused over IPv6: a rule",
         ),
@@ -180,16 +181,16 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {},
             standing(outbound="deny"),
             [],
-            "203.0.113.9",
+            ["203.0.113.9"],
             FROM_ANYWHERE + replies("203.0.113.9/32"),
             id="replies: to the peer that was there when it came on",
         ),
-        pytest.param({}, standing(outbound="deny"), [], None, NOTHING, id="replies on somebody else's: nothing"),
+        pytest.param({}, standing(outbound="deny"), [], [], NOTHING, id="replies on somebody else's: nothing"),
         pytest.param(
             {},
             standing(operator("allow", "outbound", source_ports=((0, 65535),)), outbound="deny"),
             [],
-            PEER,
+            [PEER],
             FROM_ANYWHERE,
             id="theirs lets replies out: no rule for them",
         ),
@@ -197,24 +198,37 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
             {"session": SessionOn("127.0.0.1", 50123, "127.0.0.1", 22, "lo")},
             standing(outbound="deny"),
             [],
-            "127.0.0.1",
+            ["127.0.0.1"],
             NOTHING,
             id="over lo: nothing",
         ),
     ],
 )
 def test_the_connection_gets_what_it_needs_and_no_more(
-    asked: dict[str, t.Any], stands: Standing, rules: list[Rule], peer: str | None, kept: list[Rule]
+    asked: dict[str, t.Any], stands: Standing, rules: list[Rule], peers: list[str], kept: list[Rule]
 ) -> None:
-    assert rules_to_keep(request(**asked), stands, rules, peer) == kept
+    assert rules_to_keep(request(**asked), stands, rules, peers) == kept
 
 
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On port 22 of this host somebody else has a session, too."""
+    monkeypatch.setattr(management, "peers_on", lambda port: {"203.0.113.9"} if port == 22 else set())
+
+
+@pytest.mark.usefixtures("others")
 @pytest.mark.parametrize(
-    ("asked", "peer"),
-    [({}, PEER), ({"session": SESSION6}, PEER6), ({"session": None}, None), ({"management": False}, None)],
+    ("asked", "peers"),
+    [
+        ({}, [PEER, "203.0.113.9"]),
+        ({"session": SESSION6}, [PEER6, "203.0.113.9"]),
+        ({"session": dataclasses.replace(SESSION, local_port=2222)}, [PEER]),
+        ({"session": None}, []),
+        ({"management": False}, []),
+    ],
 )
-def test_the_peer_is_the_other_end_of_a_connection_to_keep(asked: dict[str, t.Any], peer: str | None) -> None:
-    assert peer_of(request(**asked)) == peer
+def test_the_peers_are_the_other_ends_of_all_sessions_on_the_port(asked: dict[str, t.Any], peers: list[str]) -> None:
+    assert peers_of(request(**asked)) == sorted(peers)
 
 
 # --- What is refused when the firewall comes on -----------------------------------------------------------------------
@@ -233,7 +247,7 @@ def accepted(asked: Request, stands: Standing, rules: t.Sequence[Rule], before: 
 def test_what_is_kept_is_never_refused() -> None:
     for session, peer in ((SESSION, PEER), (SESSION6, PEER6)):
         asked, stands = request(session=session), standing(outbound="deny")
-        accepted(asked, stands, rules_to_keep(asked, stands, [], peer))
+        accepted(asked, stands, rules_to_keep(asked, stands, [], [peer]))
 
 
 def test_a_denial_of_theirs_is_named() -> None:

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import session as session_module
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import sockets as sockets_module
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
 
 if t.TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Proc:
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
-    monkeypatch.setattr(session_module, "_BYTE_ORDER", "little")
+    monkeypatch.setattr(sockets_module, "_BYTE_ORDER", "little")
     return Proc(tmp_path)
 
 
@@ -221,10 +221,10 @@ def test_the_loopback_address_is_on_lo() -> None:
 
 
 def test_the_address_of_a_service_on_lo_is_on_an_interface_that_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_interface_of", lambda _address: "lo")
+    monkeypatch.setattr(sockets_module, "_interface_with", lambda _address: "lo")
     assert SESSION.interface == ""
 
 
 def test_the_address_of_an_interface_is_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_interface_of", {"192.0.2.11": "eth0"}.get)
+    monkeypatch.setattr(sockets_module, "_interface_with", {"192.0.2.11": "eth0"}.get)
     assert SESSION.interface == "eth0"

@@ -2,450 +2,459 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All or nothing: steps undone in their order, files replaced or left whole, one run at a time."""
+"""All or nothing, and confirmed: runs against a firewall that is made up, with a real journal and real locks."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import stat
-import subprocess
-import sys
+import dataclasses
+import threading
+import time
 import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import transaction as transaction_module
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.transaction import (
-    Transaction,
-    encode,
-    load_state,
-    lock_if_free,
-    one_run_at_a_time,
-    read_text,
-    run,
-    save_state,
-    wait_for,
-    write_atomically,
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
+    choice,
+    system,
+    transaction,
+    watchdog,
+    way_back,
 )
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal, Pending, boot_id, now
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "user.rules"
-    path.write_text("old", encoding="ascii")
-    return path
-
-
-def full_disk(*_arguments: object) -> t.NoReturn:
-    raise OSError(28, "No space left on device")
-
-
-# --- Transaction ------------------------------------------------------------------------------------------------------
-
-
-def failing(error: BaseException, calls: list[str], **stuck: Exception) -> None:
-    """A transaction of four steps of which the last ends with *error*; *calls* tells what was undone."""
-
-    def undo(name: str) -> t.Callable[[], None]:
-        def undo_it() -> None:
-            calls.append(name)
-            if name in stuck:
-                raise stuck[name]
-
-        return undo_it
-
-    with Transaction() as transaction:
-        for name in ("First", "Second", "Third"):
-            transaction.step(name, undo(name.lower()))
-        transaction.step("Fourth")
-        raise error
-
-
-def fault(error: Exception, **stuck: Exception) -> str:
-    with pytest.raises(FirewallError) as caught:
-        failing(error, [], **stuck)
-    return str(caught.value)
-
-
-def test_what_succeeds_is_not_undone() -> None:
-    calls: list[str] = []
-    with Transaction() as transaction:
-        transaction.step("First", lambda: calls.append("first"))
-    assert calls == []
-
-
-@pytest.mark.parametrize("error", [FirewallError("no"), OSError("no"), ValueError("no"), KeyboardInterrupt()])
-def test_all_steps_are_undone_last_first_whatever_the_failure(error: BaseException) -> None:
-    calls: list[str] = []
-    with contextlib.suppress(BaseException):
-        failing(error, calls)
-    assert calls == ["third", "second", "first"]
-
-
-@pytest.mark.parametrize("name", ["third", "second", "first"])
-@pytest.mark.parametrize("stuck", [FirewallError("stuck"), OSError("stuck"), ValueError("unforeseen")])
-def test_an_undo_that_fails_does_not_keep_the_others_from_it(name: str, stuck: Exception) -> None:
-    calls: list[str] = []
-    with contextlib.suppress(Exception):
-        failing(FirewallError("no"), calls, **{name: stuck})
-    assert calls == ["third", "second", "first"]
-
-
-def test_a_failure_names_the_step_and_says_that_the_old_rules_are_back() -> None:
-    assert fault(FirewallError("it broke.")) == "Fourth failed: it broke; the old rules are back."
-    assert fault(OSError(28, "No space left on device")) == (
-        "Fourth failed: [Errno 28] No space left on device; the old rules are back."
-    )
-
-
-def test_a_failure_while_going_back_is_told_too() -> None:
-    assert fault(FirewallError("it broke."), first=FirewallError("No."), third=OSError(5, "Input/output error")) == (
-        "Fourth failed: it broke; and going back failed too: [Errno 5] Input/output error; No."
-    )
-
-
-def test_a_fault_of_the_program_stays_what_it_is() -> None:
-    with pytest.raises(ZeroDivisionError):
-        failing(ZeroDivisionError(), [])
-
-
-def test_files_that_were_written_are_put_back(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.write_bytes(b"old \xff")
-    second.write_bytes(b"also old")
-
-    def write_and_fail() -> None:
-        with Transaction() as transaction:
-            transaction.write(str(first), "new")
-            transaction.write(str(second), "also new")
-            assert (first.read_bytes(), second.read_bytes()) == (b"new", b"also new")
-            transaction.step("Loading")
-            raise FirewallError("no")
-
-    with pytest.raises(FirewallError) as caught:
-        write_and_fail()
-    assert str(caught.value) == "Loading failed: no; the old rules are back."
-    assert (first.read_bytes(), second.read_bytes()) == (b"old \xff", b"also old")
-
-
-def test_a_write_that_fails_is_named_by_its_path(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(FirewallError) as caught, Transaction() as transaction:
-        transaction.write(str(file), "new")
-    assert str(caught.value) == f"Writing {file} failed: [Errno 28] No space left on device; the old rules are back."
-    assert file.read_text(encoding="ascii") == "old"
-
-
-def test_a_way_back_that_is_barred_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_and_fail() -> None:
-        with Transaction() as transaction:
-            transaction.write(str(file), "new")
-            monkeypatch.setattr(os, "fsync", full_disk)
-            transaction.step("Loading")
-            raise FirewallError("no")
-
-    with pytest.raises(FirewallError) as caught:
-        write_and_fail()
-    assert str(caught.value) == "Loading failed: no; and going back failed too: [Errno 28] No space left on device."
-
-
-def test_a_file_that_cannot_be_read_fails_in_its_own_step(file: Path, tmp_path: Path) -> None:
-    path = tmp_path / "user6.rules"
-
-    def write_both() -> None:
-        with Transaction() as transaction:
-            for each in (file, path):
-                transaction.write(str(each), "new")
-
-    with pytest.raises(FirewallError) as caught:
-        write_both()
-    assert str(caught.value) == (
-        f"Writing {path} failed: Can't read {path}: No such file or directory; the old rules are back."
-    )
-
-
-# --- Files ------------------------------------------------------------------------------------------------------------
-
-
-def test_bytes_that_are_not_utf8_survive(file: Path) -> None:
-    file.write_bytes(bytes(range(256)))
-    assert encode(read_text(str(file))) == bytes(range(256))
-
-
-@pytest.mark.parametrize("kept", [0o600, 0o640, 0o644])
-def test_a_files_mode_is_kept(file: Path, kept: int) -> None:
-    file.chmod(kept)
-    write_atomically(str(file), b"new")
-    assert (file.read_bytes(), mode(file)) == (b"new", kept)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_files_owner_is_kept(file: Path) -> None:
-    os.chown(file, 65534, 65533)
-    write_atomically(str(file), b"new")
-    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65533)
-
-
-def test_a_files_extended_attributes_are_kept(file: Path) -> None:
-    try:
-        os.setxattr(file, "user.netwall", b"kept")
-    except OSError:
-        pytest.skip("this file system has no extended attributes of users")
-    write_atomically(str(file), b"new")
-    assert os.getxattr(file, "user.netwall") == b"kept"
-
-
-def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
-    write_atomically(str(tmp_path / "new"), b"")
-    assert mode(tmp_path / "new") == 0o600
-
-
-def test_a_link_stays_a_link(file: Path, tmp_path: Path) -> None:
-    link = tmp_path / "elsewhere"
-    link.symlink_to(file)
-    write_atomically(str(link), b"new")
-    assert link.is_symlink()
-    assert file.read_bytes() == b"new"
-
-
-@pytest.mark.parametrize("broken", ["fsync", "rename", "chown", "chmod"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    file: Path, monkeypatch: pytest.MonkeyPatch, broken: str
-) -> None:
-    monkeypatch.setattr(os, broken, full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(str(file), b"new")
-    assert [path.name for path in file.parent.iterdir()] == ["user.rules"]
-    assert file.read_bytes() == b"old"
-
-
-def test_a_write_that_is_interrupted_leaves_the_old_file_and_nothing_else(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_arguments: object) -> t.NoReturn:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "rename", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(str(file), b"new")
-    assert [path.name for path in file.parent.iterdir()] == ["user.rules"]
-
-
-def test_data_is_on_the_disk_before_its_name_is_and_the_name_before_we_go_on(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    fsync, rename = os.fsync, os.rename
-
-    def watched_fsync(handle: int) -> None:
-        calls.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else f"data: {os.fstat(handle).st_size} bytes")
-        fsync(handle)
-
-    def watched_rename(old: str, new: str) -> None:
-        calls.append("name")
-        rename(old, new)
-
-    monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "rename", watched_rename)
-    write_atomically(str(file), b"new")
-    assert calls == ["data: 3 bytes", "name", "folder"]
-
-
-# --- Commands ---------------------------------------------------------------------------------------------------------
-
-
-def command_fault(*argv: str) -> str:
-    with pytest.raises(FirewallError) as caught:
-        run(list(argv))
-    return str(caught.value)
-
-
-def test_a_command_gives_what_it_prints() -> None:
-    assert run(["printf", r"caf\351"]) == "caf\udce9"
-
-
-def test_a_command_gets_its_input_and_nothing_else() -> None:
-    assert run(["cat"], "caf\udce9") == "caf\udce9"
-    assert run(["cat"]) == ""
-
-
-def test_a_command_is_looked_for_where_systems_keep_theirs_and_speaks_english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    assert run(["sh", "-c", 'echo "$LC_ALL $PATH"']) == "C /usr/sbin:/usr/bin:/sbin:/bin\n"
-
-
-def test_a_command_that_fails_is_quoted_on_one_line() -> None:
-    assert command_fault("sh", "-c", "echo out; echo line 2 >&2; echo 'failed' >&2; exit 4") == (
-        "'sh -c echo out; echo line 2 >&2; echo 'failed' >&2; exit 4' ended with 4: line 2 failed out"
-    )
-
-
-def test_a_command_that_fails_silently_is_told_apart() -> None:
-    assert command_fault("false") == "'false' ended with 1: no message"
-
-
-def test_a_command_that_is_missing_is_named() -> None:
-    assert command_fault("no-such-firewall", "-L") == (
-        "'no-such-firewall -L' could not be run: [Errno 2] No such file or directory: 'no-such-firewall'."
-    )
-
-
-def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction_module, "_COMMAND_TIMEOUT", 0.05)
-    assert command_fault("tail", "-f", "/dev/null").startswith("'tail -f /dev/null' could not be run: Command ")
-
-
-# --- One run at a time ------------------------------------------------------------------------------------------------
-
-MODULE = transaction_module.__name__
-HOLDER = f"""
-import sys
-from {MODULE} import one_run_at_a_time
-with one_run_at_a_time(30, sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-COUNTER = f"""
-import sys
-from {MODULE} import one_run_at_a_time
-sys.modules["{MODULE}"]._POLL = 0.001
-for turn in range(100):
-    with one_run_at_a_time(30, sys.argv[1]):
-        with open(sys.argv[2], "r+", encoding="ascii") as counter:
-            number = int(counter.read())
-            counter.seek(0)
-            counter.write(str(number + 1))
-"""
-
-
-@contextlib.contextmanager
-def another(program: str, *arguments: Path) -> t.Iterator[subprocess.Popen[str]]:
-    """Another process of this Python; ended, if it hasn't by then, when the block is left."""
-    argv = [sys.executable, "-c", program, *map(str, arguments)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    return process.stdout.readline().strip()
-
-
-def test_a_second_run_gives_up_with_a_sentence_and_a_third_gets_its_turn(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with another(HOLDER, lock) as holder:
-        assert said(holder) == "held"
-        with pytest.raises(FirewallError) as caught, one_run_at_a_time(0.1, str(lock)):
-            pass
-        assert str(caught.value) == (
-            "Another run has been changing this firewall for 0.1 seconds; try again when it is done."
+STEPS = ("Loading the IPv4 rules", "Loading the IPv6 rules", "Writing the file")
+NTP = Flow("ntp-udp-123-out", "outbound", "allow", "udp", 123, ANYWHERE)
+LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("192.0.2.0/24",))
+SESSION = Session("198.51.100.7", 50123, "192.0.2.11", 22)
+ANOTHER = dataclasses.replace(SESSION, port=50124)
+DOCUMENT = {"version": 47, "modified": "2026-01-01T00:00:00+00:00"}
+
+
+class Wall:
+    """A firewall of three parts, each of which holds the ids of flows; ``broken`` steps fail half-way."""
+
+    name = "wall"
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[str]] = {step: [] for step in STEPS}
+        self.broken: dict[str, BaseException] = {}
+        self.way_back_is_barred = False
+        self.meddler: t.Callable[[], None] = lambda: None
+        self.restored = 0
+        self.seen: list[bool] = []
+        self.journal: Journal | None = None
+
+    def exclusive(self) -> t.ContextManager[None]:
+        return contextlib.nullcontext()
+
+    def plan(self, request: Request, record: t.Mapping[str, t.Any]) -> WallPlan:
+        wanted = [flow.id for flow in request.flows]
+        changed = any(part != wanted for part in self.parts.values())
+        return WallPlan(
+            wall=self,
+            wanted=wanted,
+            record={**record, "runs": 1} if wanted else {},
+            outcome=Outcome(added=tuple(wanted) if changed else (), changed=changed),
+            snapshot={"parts": {step: list(ids) for step, ids in self.parts.items()}},
         )
-        assert holder.stdin
-        holder.stdin.close()
-        with one_run_at_a_time(30, str(lock)):
-            assert lock.exists()
-    assert not lock.exists()
+
+    def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        if self.way_back_is_barred:
+            raise FirewallError("The way back is barred.")
+        self.restored += 1
+        self.parts = {step: list(ids) for step, ids in snapshot["parts"].items()}
 
 
-def test_a_run_that_was_killed_is_in_nobodys_way(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with another(HOLDER, lock) as holder:
-        assert said(holder) == "held"
-    assert lock.exists()
-    with one_run_at_a_time(30, str(lock)):
-        pass
+@dataclasses.dataclass
+class WallPlan:
+    wall: Wall
+    wanted: list[str]
+    record: dict[str, t.Any]
+    outcome: Outcome
+    snapshot: dict[str, t.Any]
 
+    def apply(self, step: t.Callable[[str], None]) -> None:
+        for name in STEPS:
+            step(name)
+            # Nothing may be done before there is a way back.
+            assert self.wall.journal is not None
+            self.wall.seen.append(self.wall.journal.pending() is not None)
+            self.wall.parts[name] = [*self.wanted, "half"]
+            if name in self.wall.broken:
+                raise self.wall.broken[name]
+            self.wall.parts[name] = list(self.wanted)
+        self.wall.meddler()
 
-def test_a_run_that_fails_leaves_no_lock(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
-    with contextlib.suppress(FirewallError), one_run_at_a_time(0, str(lock)):
-        raise FirewallError("no")
-    assert not lock.exists()
-
-
-def test_no_two_runs_are_ever_inside(tmp_path: Path) -> None:
-    counter = tmp_path / "counter"
-    counter.write_text("0", encoding="ascii")
-    with contextlib.ExitStack() as started:
-        runs = [started.enter_context(another(COUNTER, tmp_path / "lock", counter)) for _number in range(3)]
-        assert [process.wait(60) for process in runs] == [0, 0, 0]
-    assert counter.read_text(encoding="ascii") == "300"
-
-
-@pytest.mark.parametrize("lock", [fcntl.flock, fcntl.lockf])
-def test_a_lock_is_taken_if_it_is_free(tmp_path: Path, lock: t.Callable[[t.TextIO, int], object]) -> None:
-    with open(tmp_path / "lock", "a", encoding="ascii") as file:
-        assert lock_if_free(file, lock)
-
-
-def test_waiting_ends_with_the_condition() -> None:
-    answers = iter([False, False, True])
-    wait_for(lambda: next(answers), 30, "never")
-    assert not list(answers)
-
-
-def test_waiting_ends_with_the_time() -> None:
-    with pytest.raises(FirewallError, match=r"\Atoo late\Z"):
-        wait_for(lambda: False, 0, "too late")
-
-
-# --- What is recorded -------------------------------------------------------------------------------------------------
+    def lets(self, packet: object) -> bool:
+        raise NotImplementedError
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "netwall" / "datadog"
+def wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wall:
+    """The firewall, on a host whose journal and lock are in *tmp_path* and whose watchdog is always there."""
+    made = Wall()
+    folder, lock = str(tmp_path / "netwall" / "datadog"), str(tmp_path / "lock")
+    made.journal = Journal(folder)
+    monkeypatch.setitem(t.cast("dict[str, t.Any]", choice.BACKENDS), "wall", lambda: made)
+    for module in (transaction, way_back):
+        monkeypatch.setattr(module, "Journal", lambda: Journal(folder))
+        monkeypatch.setattr(module, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
+    monkeypatch.setattr(watchdog, "arm", lambda *_of_what: None)
+    monkeypatch.setattr(watchdog, "disarm", lambda: None)
+    monkeypatch.setattr(watchdog, "is_watched", lambda *_of_what: True)
+    return made
 
 
-def test_what_is_recorded_is_there_the_next_time(folder: Path) -> None:
-    save_state({"switched_on": {"peer": "192.0.2.1"}}, str(folder))
-    assert load_state(str(folder)) == {"switched_on": {"peer": "192.0.2.1"}}
+def reconcile(wall: Wall, *flows: Flow, confirm_within: int = 0, **asked: t.Any) -> transaction.Applied:
+    return transaction.reconcile(t.cast("t.Any", wall), Request(flows=flows, **asked), DOCUMENT, confirm_within)
 
 
-def test_records_are_for_root_alone(folder: Path) -> None:
-    folder.mkdir(parents=True, mode=0o755)
-    save_state({"a": 1}, str(folder))
-    assert (mode(folder), mode(folder / "state.json")) == (0o700, 0o600)
-
-
-def test_nothing_recorded_is_an_empty_record(folder: Path) -> None:
-    assert load_state(str(folder)) == {}
-
-
-def test_an_empty_record_leaves_no_trace(folder: Path) -> None:
-    save_state({"a": 1}, str(folder))
-    save_state({}, str(folder))
-    assert not folder.parent.exists()
-    save_state({}, str(folder))
-
-
-def test_what_others_keep_beside_our_records_stays(folder: Path) -> None:
-    save_state({"a": 1}, str(folder))
-    (folder.parent / "other").touch()
-    save_state({}, str(folder))
-    assert [path.name for path in folder.parent.iterdir()] == ["other"]
-
-
-@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b'{"a": \xff}'])
-def test_a_damaged_record_is_an_error_that_says_what_to_do(folder: Path, damaged: bytes) -> None:
-    folder.mkdir(parents=True)
-    (folder / "state.json").write_bytes(damaged)
+def fault(wall: Wall, *flows: Flow, **asked: t.Any) -> str:
     with pytest.raises(FirewallError) as caught:
-        load_state(str(folder))
-    assert str(caught.value) == (
-        f"{folder}/state.json, where the way back is kept, is damaged; mend it, or delete it to do without."
+        reconcile(wall, *flows, **asked)
+    return str(caught.value)
+
+
+def holds(wall: Wall, *ids: str) -> bool:
+    """Whether every part of the firewall has just these."""
+    return all(part == list(ids) for part in wall.parts.values())
+
+
+def kept(wall: Wall) -> dict[str, t.Any]:
+    assert wall.journal
+    return wall.journal.state()
+
+
+def pending(wall: Wall) -> Pending | None:
+    assert wall.journal
+    return wall.journal.pending()
+
+
+# --- A run ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_change_is_made_whole_and_final(wall: Wall) -> None:
+    applied = reconcile(wall, NTP)
+    assert holds(wall, NTP.id)
+    assert applied.outcome == Outcome(added=(NTP.id,), changed=True)
+    assert (bool(applied.id), pending(wall)) == (True, None)
+
+
+def test_the_way_back_is_kept_before_every_step(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    assert wall.seen == [True, True, True]
+
+
+def test_what_was_applied_is_kept(wall: Wall) -> None:
+    applied = reconcile(wall, NTP)
+    state = kept(wall)
+    assert state.pop("time").endswith("+00:00")
+    assert state == {
+        "backend": "wall",
+        "record": {"runs": 1},
+        "flows": [NTP.to_dict()],
+        "document": DOCUMENT,
+        "transaction": applied.id,
+    }
+
+
+def test_a_run_without_a_change_keeps_no_way_back_and_writes_nothing(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    before = kept(wall)
+    wall.seen.clear()
+    assert reconcile(wall, NTP) == transaction.Applied(Outcome())
+    assert (kept(wall), wall.seen) == (before, [])
+
+
+def test_a_newer_document_of_the_same_flows_is_kept_without_a_change(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    newer = {**DOCUMENT, "version": 48}
+    applied = transaction.reconcile(t.cast("t.Any", wall), Request(flows=(NTP,)), newer, 0)
+    assert not applied.outcome.changed
+    assert kept(wall)["document"] == newer
+
+
+def test_a_removal_leaves_no_trace(wall: Wall, tmp_path: Path) -> None:
+    reconcile(wall, NTP)
+    reconcile(wall, state="absent")
+    assert holds(wall)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_prediction_changes_nothing(wall: Wall) -> None:
+    plan = transaction.predict(t.cast("t.Any", wall), Request(flows=(NTP,)))
+    assert plan.outcome.changed
+    assert holds(wall)
+
+
+def test_what_was_kept_of_a_firewall_that_is_gone_is_dropped(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    assert transaction.forget()
+    assert kept(wall) == {}
+    assert not transaction.forget()
+
+
+# --- What fails -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_whatever_step_fails_the_old_rules_are_back_and_the_step_is_named(wall: Wall, step: str) -> None:
+    reconcile(wall, NTP)
+    before = kept(wall)
+    wall.broken[step] = FirewallError("it broke.")
+    assert fault(wall, LOGS) == f"{step} failed: it broke; the old rules are back."
+    assert holds(wall, NTP.id)
+    assert (kept(wall), pending(wall)) == (before, None)
+    wall.broken.clear()
+    reconcile(wall, LOGS)
+    assert holds(wall, LOGS.id)
+
+
+def test_a_system_that_fails_is_told_by_its_own_words(wall: Wall) -> None:
+    wall.broken[STEPS[2]] = OSError(28, "No space left on device")
+    assert fault(wall, NTP) == ("Writing the file failed: [Errno 28] No space left on device; the old rules are back.")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt(), SystemExit(1)])
+def test_a_fault_of_the_program_stays_what_it_is_and_changes_nothing(wall: Wall, error: BaseException) -> None:
+    wall.broken[STEPS[1]] = error
+    with pytest.raises(type(error)):
+        reconcile(wall, NTP)
+    assert holds(wall)
+    assert pending(wall) is None
+
+
+def test_a_way_back_that_fails_is_told_and_stays_open(wall: Wall) -> None:
+    wall.broken[STEPS[1]] = FirewallError("it broke.")
+    wall.way_back_is_barred = True
+    assert fault(wall, NTP) == (
+        "Loading the IPv6 rules failed: it broke; and going back failed too: The way back is barred; that is being "
+        "tried again on the host."
     )
+    assert pending(wall) is not None
+    wall.broken.clear()
+    wall.way_back_is_barred = False
+    reconcile(wall, NTP)
+    assert (wall.restored, holds(wall, NTP.id)) == (1, True)
+
+
+def test_without_a_watchdog_nothing_is_done(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unarmed(*_arguments: object) -> t.NoReturn:
+        raise FirewallError("No process could be started.")
+
+    monkeypatch.setattr(watchdog, "arm", unarmed)
+    assert fault(wall, NTP) == "No process could be started."
+    assert (holds(wall), wall.seen, wall.restored, pending(wall)) == (True, [], 0, None)
+
+
+# --- Others who write -------------------------------------------------------------------------------------------------
+
+
+def test_what_somebody_undid_while_we_wrote_is_done_again(wall: Wall) -> None:
+    def meddle() -> None:
+        wall.parts[STEPS[2]] = []
+        wall.meddler = lambda: None
+
+    wall.meddler = meddle
+    assert reconcile(wall, NTP).outcome.added == (NTP.id,)
+    assert holds(wall, NTP.id)
+
+
+def test_against_somebody_who_keeps_undoing_it_the_run_gives_up_and_goes_back(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "_TIMEOUT", 0.05)
+
+    def meddle() -> None:
+        wall.parts[STEPS[2]] = []
+
+    wall.meddler = meddle
+    assert "something keeps changing the firewall" in fault(wall, NTP)
+    assert holds(wall)
+    assert pending(wall) is None
+
+
+def dead_run(wall: Wall, **more: t.Any) -> None:
+    """A run that died half-way: its journal is there, and half of its rules."""
+    assert wall.journal
+    snapshot = {"parts": {step: list(ids) for step, ids in wall.parts.items()}}
+    wall.journal.open(Pending("dead", "wall", snapshot, wall.journal.state(), boot_id(), **more))
+    wall.parts[STEPS[0]] = ["half"]
+
+
+def test_what_a_dead_run_left_is_taken_back_first(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    dead_run(wall)
+    assert not reconcile(wall, NTP).outcome.changed
+    assert (wall.restored, holds(wall, NTP.id)) == (1, True)
+
+
+def test_a_change_that_nobody_watches_over_is_taken_back_first(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_run(wall, deadline=now() + 60)
+    monkeypatch.setattr(watchdog, "is_watched", lambda *_of_what: False)
+    reconcile(wall, NTP)
+    assert (wall.restored, holds(wall, NTP.id)) == (1, True)
+
+
+def test_a_change_that_may_still_be_confirmed_is_waited_for(wall: Wall) -> None:
+    first = reconcile(wall, NTP, confirm_within=60)
+    second = threading.Thread(target=reconcile, args=(wall, NTP, LOGS))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    transaction.confirm(first.id, False, None)
+    second.join(30)
+    assert (wall.restored, holds(wall, NTP.id, LOGS.id)) == (0, True)
+
+
+def test_a_change_that_stays_after_its_time_is_given_up(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(transaction, "_GRACE", 0.05)
+    dead_run(wall, deadline=now())
+    assert fault(wall, NTP) == "A change that nobody confirmed is still there after its time; try again later."
+
+
+# --- Confirmed --------------------------------------------------------------------------------------------------------
+
+
+def late(change: str, **asked: t.Any) -> str:
+    with pytest.raises(FirewallError) as caught:
+        transaction.confirm(change, asked.get("is_removal", False), asked.get("session"))
+    return str(caught.value)
+
+
+TAKEN_BACK = "Nobody confirmed the change in time, so the host has taken it back: the old rules stand."
+
+
+def test_a_change_is_not_final_before_it_is_confirmed(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    before = kept(wall)
+    applied = reconcile(wall, LOGS, confirm_within=60, session=SESSION)
+    waiting = pending(wall)
+    assert waiting
+    assert (waiting.id, waiting.is_applied, waiting.state) == (applied.id, True, before)
+    assert 50 < waiting.seconds_left <= 60
+    assert (holds(wall, LOGS.id), kept(wall)) == (True, before)
+
+
+def test_a_confirmed_change_is_final(wall: Wall) -> None:
+    applied = reconcile(wall, NTP, confirm_within=60, session=SESSION)
+    transaction.confirm(applied.id, False, ANOTHER)
+    assert (pending(wall), holds(wall, NTP.id)) == (None, True)
+    assert kept(wall)["transaction"] == applied.id
+
+
+def test_the_connection_that_the_change_came_in_on_proves_nothing(wall: Wall) -> None:
+    applied = reconcile(wall, NTP, confirm_within=60, session=SESSION)
+    assert late(applied.id, session=SESSION) == (
+        "The change was to be confirmed over a new connection, but came over the old one."
+    )
+    assert pending(wall)
+
+
+def test_confirming_again_is_no_error(wall: Wall) -> None:
+    applied = reconcile(wall, NTP, confirm_within=60)
+    transaction.confirm(applied.id, False, None)
+    transaction.confirm(applied.id, False, None)
+
+
+def test_confirming_a_removal_again_is_no_error(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    applied = reconcile(wall, confirm_within=60, state="absent")
+    transaction.confirm(applied.id, True, None)
+    transaction.confirm(applied.id, True, None)
+    assert kept(wall) == {}
+
+
+def test_a_change_that_was_taken_back_can_not_be_confirmed(wall: Wall) -> None:
+    reconcile(wall, NTP)
+    assert late("another") == TAKEN_BACK
+    assert late("another", is_removal=True) == TAKEN_BACK
+
+
+def test_too_late_is_too_late_even_before_it_is_taken_back(wall: Wall) -> None:
+    dead_run(wall, deadline=now() - 1)
+    assert late("dead") == TAKEN_BACK
+    assert pending(wall)
+
+
+# --- Taken back -------------------------------------------------------------------------------------------------------
+
+
+def is_over(wall: Wall, change: str, is_running: bool, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(way_back, "is_running", lambda *_of_what: is_running)
+    assert wall.journal
+    return way_back._is_over(wall.journal, change, (1, "1"))
+
+
+def test_while_its_run_lives_a_change_is_left_alone(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_run(wall)
+    assert not is_over(wall, "dead", True, monkeypatch)
+    assert wall.restored == 0
+
+
+def test_before_the_journal_is_there_the_watchdog_waits(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_over(wall, "dead", True, monkeypatch)
+
+
+def test_when_its_run_died_a_change_is_taken_back(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    reconcile(wall, NTP)
+    before = kept(wall)
+    dead_run(wall)
+    assert is_over(wall, "dead", False, monkeypatch)
+    assert (holds(wall, NTP.id), pending(wall), kept(wall)) == (True, None, before)
+
+
+def test_a_change_waits_for_its_time_though_its_run_has_ended(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_run(wall, deadline=now() + 60)
+    assert not is_over(wall, "dead", False, monkeypatch)
+
+
+def test_after_its_time_a_change_is_taken_back(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_run(wall, deadline=now() - 1)
+    assert is_over(wall, "dead", False, monkeypatch)
+    assert (holds(wall), pending(wall)) == (True, None)
+
+
+def test_when_it_was_confirmed_the_watchdog_ends(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied = reconcile(wall, NTP, confirm_within=60)
+    transaction.confirm(applied.id, False, None)
+    assert is_over(wall, applied.id, False, monkeypatch)
+    assert (wall.restored, holds(wall, NTP.id)) == (0, True)
+
+
+def test_somebody_elses_change_is_none_of_its_business(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_run(wall)
+    assert is_over(wall, "another", False, monkeypatch)
+    assert (wall.restored, bool(pending(wall))) == (0, True)
+
+
+def test_what_can_not_be_taken_back_is_tried_again(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(way_back, "_PAUSE", 0)
+    dead_run(wall)
+    wall.way_back_is_barred = True
+    assert not is_over(wall, "dead", False, monkeypatch)
+    assert capsys.readouterr().err == "The way back is barred.\n"
+    wall.way_back_is_barred = False
+    assert is_over(wall, "dead", False, monkeypatch)
+
+
+@pytest.mark.parametrize("deadline", [0.0, time.monotonic() + 1e9])
+def test_a_boot_takes_back_whatever_was_pending(wall: Wall, deadline: float) -> None:
+    dead_run(wall, deadline=deadline)
+    assert way_back.main(["boot"]) == 0
+    assert (holds(wall), pending(wall)) == (True, None)
+
+
+def test_a_boot_with_nothing_pending_does_nothing(wall: Wall) -> None:
+    assert way_back.main(["boot"]) == 0
+    assert wall.restored == 0

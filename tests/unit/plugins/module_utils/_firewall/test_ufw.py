@@ -16,8 +16,21 @@ from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request, Rule
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Host, Plan, make_plan
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import (
+    CONFIGURATION,
+    DEFAULTS,
+    RULES_PATHS,
+    Host,
+    Plan,
+    make_plan,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import (
+    BEFORE_PATHS,
+    has_block,
+    with_logging,
+    with_policy,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import parse
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
@@ -50,8 +63,9 @@ class World:
     ) -> None:
         self.enabled = enabled
         self.texts = {family: rules_file(family, *(block(rule, family) for rule in theirs)) for family in families}
-        self.defaults = {"DEFAULT_INPUT_POLICY": "DROP", "DEFAULT_OUTPUT_POLICY": outbound}
-        self.state: dict[str, t.Any] = {}
+        self.defaults = f'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="{outbound}"\n'
+        self.befores = dict.fromkeys((BEFORE_PATHS[family] for family in families), "*filter\nCOMMIT\n")
+        self.record: dict[str, t.Any] = {}
         self.chains: dict[str, list[str]] = {}
         self.load()
 
@@ -68,31 +82,40 @@ class World:
             if self.enabled
         }
         return Host(
-            enabled=self.enabled,
-            defaults=self.defaults,
             families=tuple(self.texts),
-            files={family: parse(text, family, "") for family, text in self.texts.items()},
+            texts={
+                CONFIGURATION: f"ENABLED={'yes' if self.enabled else 'no'}\nLOGLEVEL=low\n",
+                DEFAULTS: self.defaults,
+                **self.befores,
+                **{RULES_PATHS[family]: text for family, text in self.texts.items()},
+            },
             live={family: Live(family, text) for family, text in saved.items()},
-            state=self.state,
         )
 
     def plan(self, *flows: Flow, **asked: t.Any) -> Plan:
-        return make_plan(self.host, Request(flows=flows, **asked))
+        return make_plan(self.host, Request(flows=flows, **asked), self.record)
 
     def run(self, *flows: Flow, **asked: t.Any) -> Plan:
         """Do what is planned, as far as it can be seen from here."""
         plan = self.plan(*flows, **asked)
+        self.record = dict(plan.record)
         if plan.switch_on:
-            self.state = {"switched_on": recorded(self.texts, asked.get("session"))}
+            self.record["switched_on"] = recorded(self.texts, asked.get("session"))
         for lines in plan.edits.values():
             apply_edit(self.chains, lines)
-        self.texts.update(plan.texts)
+        self.write(plan.texts)
         if plan.switch_on or plan.switch_off:
             self.enabled = plan.switch_on
             self.load()
-        if asked.get("state") == "absent":
-            self.state = {}
         return plan
+
+    def write(self, texts: t.Mapping[str, str]) -> None:
+        """Write *texts* by their path."""
+        self.defaults = texts.get(DEFAULTS, self.defaults)
+        self.befores.update({path: text for path, text in texts.items() if path in self.befores})
+        self.texts.update(
+            {family: texts[path] for family, path in RULES_PATHS.items() if path in texts and family in self.texts}
+        )
 
     def foreign(self) -> dict[int, str]:
         """The files' bytes without our rules."""
@@ -102,14 +125,15 @@ class World:
 def recorded(texts: t.Mapping[int, str], session: Session | None) -> dict[str, t.Any]:
     """Our record of the files before ufw was switched on."""
     files = {str(family): base64.b64encode(text.encode()).decode() for family, text in texts.items()}
-    return {"peer": session.address if session else "", "files": files}
+    return {"peers": [session.address] if session else [], "files": files}
 
 
 def apply_edit(chains: dict[str, list[str]], lines: list[str]) -> None:
-    """What iptables-restore makes of *lines*; it refuses what does not fit."""
-    assert (lines[0], lines[-1]) == ("*filter", "COMMIT")
-    for line in lines[1:-1]:
+    """What iptables-restore makes of *lines* in the chains that are looked at; it refuses what does not fit."""
+    for line in lines:
         command, chain, *rest = line.split(" ")
+        if "-user-" not in chain:
+            continue
         rules = chains[chain]
         if command == "-A":
             rules.append(line)
@@ -240,9 +264,10 @@ def test_a_ufw_that_is_off_is_refused_unless_it_shall_be_switched_on() -> None:
 def test_switched_on_ufw_has_the_flows_and_lets_the_operator_in() -> None:
     plan = World(enabled=False, outbound="DROP").plan(NTP, enable=True, session=SESSION)
     assert (plan.switch_on, plan.switch_off, plan.outcome.changed) == (True, False, True)
-    assert plan.outcome.before == ("ufw is off",)
+    assert plan.outcome.before == ("ufw is off", "outgoing: deny by default")
     assert plan.outcome.after == (
         "ufw is on",
+        "outgoing: deny by default",
         "allow in 22/tcp from 0.0.0.0/0  # management-tcp-22-in",
         "allow in 22/tcp from ::/0  # management-tcp-22-in",
         "allow out from port 22/tcp to 198.51.100.7/32  # management-tcp-22-replies-out",
@@ -318,7 +343,7 @@ def test_absent_takes_ours_away_and_leaves_ufw_on() -> None:
     plan = world.run(state="absent")
     assert (plan.switch_off, plan.outcome.changed) == (False, True)
     assert plan.outcome.removed == ("dogstatsd-udp-8125-in", "ntp-udp-123-out")
-    assert plan.outcome.after == ("ufw is on",)
+    assert plan.outcome.after == ("ufw is on", "outgoing: allow by default")
 
 
 def test_absent_switches_off_what_we_switched_on() -> None:
@@ -326,7 +351,7 @@ def test_absent_switches_off_what_we_switched_on() -> None:
     world.run(NTP, enable=True, session=SESSION)
     plan = world.plan(state="absent", session=SESSION)
     assert plan.switch_off
-    assert plan.outcome.after == ("ufw is off",)
+    assert plan.outcome.after == ("ufw is off", "outgoing: allow by default")
     assert plan.edits == {}
 
 
@@ -378,6 +403,121 @@ def test_rules_of_ours_that_stood_before_we_switched_it_on_do_not_come_back() ->
     assert world.texts == untouched
 
 
+# --- What goes out by default -----------------------------------------------------------------------------------------
+
+PATHS = {DEFAULTS, *BEFORE_PATHS.values(), *RULES_PATHS.values()}
+
+
+def default(world: World) -> str:
+    """What the host does with outgoing traffic that no rule names."""
+    return world.host.outbound
+
+
+def texts_of(world: World) -> dict[str, str]:
+    return {path: text for path, text in world.host.texts.items() if path in PATHS}
+
+
+def test_left_alone_the_default_is_no_concern_of_ours() -> None:
+    plan = World(outbound="REJECT").plan(NTP)
+    assert set(plan.texts) == set(RULES_PATHS.values())
+    assert not any("OUTPUT" in line or "-before-" in line for lines in plan.edits.values() for line in lines)
+    assert plan.record == {}
+
+
+def test_denied_outgoing_traffic_is_denied_in_every_file_and_in_the_kernel() -> None:
+    plan = World().plan(NTP, default_outbound="deny")
+    assert set(plan.texts) == PATHS
+    assert plan.texts[DEFAULTS] == 'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="DROP"\n'
+    for family, prefix in ((4, "ufw"), (6, "ufw6")):
+        assert has_block(plan.texts[BEFORE_PATHS[family]])
+        assert f"-A {prefix}-after-logging-output -j LOG" in plan.texts[RULES_PATHS[family]]
+        assert "-P OUTPUT DROP" in plan.edits[family]
+        assert f"-I {prefix}-skip-to-policy-output 1 -j DROP" in plan.edits[family]
+    assert plan.record == {"outbound": {"before": "allow", "set": "deny"}}
+
+
+def test_the_diff_tells_the_default() -> None:
+    outcome = World().plan(NTP, default_outbound="deny").outcome
+    assert (outcome.before[1], outcome.after[1]) == ("outgoing: allow by default", "outgoing: deny by default")
+
+
+@pytest.mark.parametrize(
+    ("stood", "asked_for", "then", "record"),
+    [
+        ("ACCEPT", "deny", "deny", {"before": "allow", "set": "deny"}),
+        ("ACCEPT", "allow", "allow", None),
+        ("ACCEPT", "unmanaged", "allow", None),
+        ("DROP", "deny", "deny", None),
+        ("DROP", "allow", "allow", {"before": "deny", "set": "allow"}),
+        ("DROP", "unmanaged", "deny", None),
+        ("REJECT", "deny", "reject", None),
+        ("REJECT", "allow", "allow", {"before": "reject", "set": "allow"}),
+    ],
+)
+def test_the_default_becomes_what_is_asked_for_and_what_stood_before_is_kept(
+    stood: str, asked_for: str, then: str, record: dict[str, str] | None
+) -> None:
+    world = World(outbound=stood)
+    plan = world.run(NTP, default_outbound=asked_for)
+    assert default(world) == then
+    assert plan.record.get("outbound") == record
+
+
+@pytest.mark.parametrize("stood", ["ACCEPT", "DROP", "REJECT"])
+@pytest.mark.parametrize("asked_for", ["deny", "allow"])
+@pytest.mark.parametrize("away", [{"state": "absent"}, {"default_outbound": "unmanaged"}])
+def test_the_default_that_stood_before_comes_back(stood: str, asked_for: str, away: dict[str, str]) -> None:
+    world = World(outbound=stood)
+    world.texts = {family: with_logging(text, family, default(world), "low") for family, text in world.texts.items()}
+    before = texts_of(world)
+    world.run(default_outbound=asked_for)
+    world.run(default_outbound=asked_for)
+    plan = world.run(**away)
+    assert texts_of(world) == before
+    assert plan.record == {}
+
+
+def test_from_one_default_to_the_other_the_one_before_us_is_not_forgotten() -> None:
+    world = World(outbound="REJECT")
+    world.run(NTP, default_outbound="allow")
+    plan = world.run(NTP, default_outbound="deny")
+    assert default(world) == "reject"
+    assert plan.record == {}
+
+
+@pytest.mark.parametrize("away", [{"state": "absent"}, {"default_outbound": "unmanaged"}])
+def test_a_default_that_an_operator_set_since_is_theirs_and_stays(away: dict[str, str]) -> None:
+    world = World()
+    world.run(NTP, default_outbound="deny")
+    world.defaults = with_policy(world.defaults, "reject")
+    plan = world.run(NTP, default_outbound="deny")
+    assert (default(world), plan.record) == ("reject", {})
+    world.run(**away)
+    assert default(world) == "reject"
+    assert not any(map(has_block, world.befores.values()))
+
+
+def test_an_operators_default_that_is_weaker_than_ours_is_set_again_and_comes_back() -> None:
+    world = World(outbound="REJECT")
+    world.run(NTP, default_outbound="allow")
+    world.defaults = with_policy(world.defaults, "deny")
+    assert world.run(NTP, default_outbound="allow").record == {"outbound": {"before": "deny", "set": "allow"}}
+    world.run(state="absent")
+    assert default(world) == "deny"
+
+
+def test_without_an_allowed_default_the_kept_session_gets_its_replies_out() -> None:
+    plan = World(enabled=False).plan(NTP, enable=True, session=SESSION, default_outbound="deny")
+    assert "allow out from port 22/tcp to 198.51.100.7/32  # management-tcp-22-replies-out" in plan.outcome.after
+
+
+def test_where_ufw_does_no_ipv6_its_default_for_it_is_left_alone() -> None:
+    world = World()
+    host = dataclasses.replace(world.host, families=(4,))
+    plan = make_plan(host, Request(default_outbound="deny"), {})
+    assert set(plan.edits) == {4}
+
+
 # --- Theirs and ours --------------------------------------------------------------------------------------------------
 
 
@@ -394,7 +534,7 @@ def test_a_rule_that_says_the_same_as_one_of_theirs_is_left_out_until_theirs_goe
 def test_judged_first_ours_stand_even_where_theirs_say_the_same() -> None:
     plan = World(SAME_AS_OURS[0]).plan(LOGS, precedence="ours")
     assert [rule.network for rule in plan.rules] == ["192.0.2.0/24", "2001:db8::/32"]
-    assert plan.texts[4].count("\n-A ufw-user-output -p tcp -d 192.0.2.0/24 --dport 443 -j ACCEPT\n") == 2
+    assert plan.texts[RULES_PATHS[4]].count("\n-A ufw-user-output -p tcp -d 192.0.2.0/24 --dport 443 -j ACCEPT\n") == 2
 
 
 def test_a_flow_that_theirs_overrule_is_shadowed_and_still_written() -> None:
@@ -442,17 +582,17 @@ def test_a_change_of_one_network_touches_its_own_family_alone() -> None:
     world = World()
     world.run(LOGS, NTP)
     plan = world.plan(dataclasses.replace(LOGS, networks=("192.0.2.0/24", "2001:db8:1::/48")), NTP)
-    assert set(plan.texts) == set(plan.edits) == {6}
-    assert len(plan.edits[6]) == 4
+    assert set(plan.texts) == {RULES_PATHS[6]}
+    assert {family: len(lines) for family, lines in plan.edits.items()} == {6: 2}
 
 
 def test_rules_that_are_live_without_standing_in_the_files_go() -> None:
     world = World()
     plan = world.run(NTP)
     world.texts = {family: rules_file(family) for family in (4, 6)}
-    assert make_plan(world.host, Request(state="absent"), known=plan.rules).edits == {
-        4: ["*filter", "-D ufw-user-output 1", "COMMIT"],
-        6: ["*filter", "-D ufw6-user-output 1", "COMMIT"],
+    assert make_plan(world.host, Request(state="absent"), {}, known=plan.rules).edits == {
+        4: ["-D ufw-user-output 1"],
+        6: ["-D ufw6-user-output 1"],
     }
 
 
@@ -491,9 +631,10 @@ def test_without_ipv6_rules_of_ours_from_before_go_too() -> None:
     world = World()
     world.run(NTP)
     host = dataclasses.replace(world.host, families=(4,))
-    plan = make_plan(host, Request(state="absent"))
-    assert set(plan.texts) == set(plan.edits) == {4, 6}
-    assert "netwall" not in plan.texts[6]
+    plan = make_plan(host, Request(state="absent"), {})
+    assert set(plan.texts) == {RULES_PATHS[family] for family in (4, 6)}
+    assert set(plan.edits) == {4, 6}
+    assert "netwall" not in plan.texts[RULES_PATHS[6]]
 
 
 def test_a_rule_whose_line_was_changed_is_written_again() -> None:
@@ -502,4 +643,4 @@ def test_a_rule_whose_line_was_changed_is_written_again() -> None:
     world.texts[4] = world.texts[4].replace("--dport 123 -j ACCEPT", "--dport 123 -j DROP")
     plan = world.plan(NTP)
     assert plan.outcome.changed
-    assert "--dport 123 -j ACCEPT" in plan.texts[4]
+    assert "--dport 123 -j ACCEPT" in plan.texts[RULES_PATHS[4]]

@@ -21,7 +21,7 @@ if [ "${1:-}" = theirs ]; then
     exit
 fi
 
-for file in $(find /etc/ufw /etc/default/ufw ! -type d | sort); do
+for file in $(find /etc/ufw /etc/default/ufw /etc/firewalld ! -type d 2>/dev/null | sort); do
     stat --format '== %n %F %a %U:%G %s bytes' "$file"
     cat "$file"
 done
@@ -34,9 +34,11 @@ echo '== nft'
 nft --stateless list ruleset
 echo '== kernel settings'
 sysctl --all --pattern '^net[.](ipv[46][.](conf|icmp|ip_forward|tcp_)|netfilter.nf_conntrack_(helper|tcp_loose|log))' 2>/dev/null
-echo '== unit'
-systemctl is-enabled ufw.service || :
-systemctl is-active ufw.service || :
-find /etc/systemd/system /run/systemd -name '*ufw*'
+echo '== units'
+for unit in ufw firewalld; do
+    systemctl is-enabled "$unit" 2>/dev/null || :
+    systemctl is-active "$unit" 2>/dev/null || :
+    find /etc /run -name "*$unit*" ! -name '*.lock' | sort
+done
 echo '== ours'
 find / /run /dev/shm -xdev -iname '*netwall*'

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""Switching firewalld on, now and at every boot, and back to what it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from xml.etree import ElementTree
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import parse_version
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_live import state
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import (
+    refuse_missing_ipset,
+    refuse_wiped_rules,
+    saved_rules,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import has_systemd, read_bytes, run
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Ufw
+
+_UNIT = "firewalld.service"
+_DIRECT = "/etc/firewalld/direct.xml"
+
+
+def is_running() -> bool:
+    """Whether firewalld runs; its rules may be in force or not (see :func:`firewalld_live.state`)."""
+    if has_systemd():
+        # Asked over D-Bus at boot, the question could wait for the answer to itself.
+        return _systemctl("is-active") in ("active", "reloading")
+    with contextlib.suppress(FirewallError):
+        return bool(state())
+    return False
+
+
+def unit_state() -> str:
+    """What systemd says of firewalld at boot, such as ``enabled`` or ``disabled``; empty without systemd."""
+    return _systemctl("is-enabled") if has_systemd() else ""
+
+
+def refuse_to_switch_on() -> None:
+    """Raise :class:`FirewallError` where switching firewalld on would undo the work of others, or can't be done."""
+    if not has_systemd():
+        raise FirewallError("firewalld is off, and without systemd only you can start it; do that and run this again.")
+    ufw = Ufw().presence()
+    if ufw.is_active or ufw.is_enabled:
+        raise FirewallError("ufw is switched on, and two firewalls on one host undo each other; stop one for good.")
+    version = parse_version(run(["firewall-offline-cmd", "--version"]))
+    direct = list(_direct_rules())
+    refuse_missing_ipset(version, direct)
+    refuse_wiped_rules(version, direct, saved_rules())
+
+
+def switch_on() -> None:
+    """Start firewalld now and at every boot; raises :class:`FirewallError`."""
+    if unit_state() == "disabled":
+        run(["systemctl", "enable", "--quiet", _UNIT])
+    start()
+
+
+def start() -> None:
+    """Start firewalld unless it runs; raises :class:`FirewallError`."""
+    if not is_running():
+        run(["systemctl", *_patience(), "start", _UNIT])
+
+
+def stop() -> None:
+    """Stop firewalld, also one that is just about to be started; raises :class:`FirewallError`."""
+    run(["systemctl", *_patience(), "stop", _UNIT])
+
+
+def put_back(unit: str) -> None:
+    """Have firewalld start at boot, or not, as when :func:`unit_state` was *unit*."""
+    now = unit_state()
+    if (now, unit) in (("enabled", "disabled"), ("disabled", "enabled")):
+        run(["systemctl", "disable" if unit == "disabled" else "enable", "--quiet", _UNIT])
+
+
+def _direct_rules() -> t.Iterator[str]:
+    """The direct rules that firewalld will load, as in :class:`firewalld_config.Configuration`."""
+    try:
+        root = ElementTree.fromstring(read_bytes(_DIRECT)) if os.path.exists(_DIRECT) else ElementTree.Element("direct")
+    except ElementTree.ParseError as error:
+        raise FirewallError(f"{_DIRECT} is damaged ({error}); mend it before firewalld is switched on.") from error
+    for each in root:
+        values = [each.get(key, "") for key in ("ipv", "table", "chain", "priority")]
+        yield " ".join(["direct", each.tag, *filter(None, values), each.text or ""]).strip()
+
+
+def _patience() -> list[str]:
+    """While the host boots, the unit may wait for us: we had better not wait for it."""
+    return ["--no-block"] if _systemctl("is-system-running") in ("initializing", "starting") else []
+
+
+def _systemctl(question: str) -> str:
+    """What systemctl answers, whatever its exit status; ``disabled`` for a unit that it does not know."""
+    unit = [] if question == "is-system-running" else [_UNIT]
+    try:
+        return run(["systemctl", question, *unit]).strip()
+    except FirewallError as error:
+        # It answers anything but a plain yes with a status of its own.
+        words = str(error).rpartition(": ")[2].split()
+        return words[-1] if words else ""

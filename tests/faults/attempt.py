@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs on a host, as root: starts the module, kills it at a given moment, waits for the watchdog, says what it finds.
+
+One file, standard library only. Reads an order from standard input, writes a report to standard output; both are JSON:
+
+    {"command": [WORD, …], "input": TEXT,    what to run; without "command" it only waits and looks
+     "after": SECONDS,                       kill it so long after its start
+     "at_call": [NAME, NUMBER],              or when it is about to make this system call for that time
+     "count": true,                          or let it end, and list its calls (those of CALLS)
+     "group": true,                          kill its children with it
+     "patience": SECONDS}                    how long the change may stay pending; null: do not wait for its end
+
+    {"status": NUMBER,                       what it ended with; negative: killed
+     "output": TEXT, "errors": TEXT, "seconds": NUMBER, "calls": [NAME, …],
+     "phase": TEXT,                          what it was doing when it was killed
+     "settled": SECONDS,                     how long it took until nothing was pending; null: longer than "patience"
+     "found": {NAME: TEXT}}                  files and live rules, in a form that can be compared
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+PENDING = Path("/var/lib/netwall/datadog/pending.json")
+CALLS = "fsync,rename,unlink,symlink,mkdir,rmdir,flock,vfork,clone,clone3,wait4,sendto"
+"""System calls of the module's own process between which something changes: files, locks, commands, messages."""
+FILES = ("etc/ufw/**/*", "etc/default/ufw", "etc/firewalld/**/*", "etc/systemd/system/**/*")
+SETTINGS = "proc/sys/net/ipv[46]/conf/*/accept_*"
+_POLL = 0.02
+
+
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """Run the module as ordered; what became of it."""
+    command = order["command"]
+    with tempfile.NamedTemporaryFile() as calls:
+        trace = ["strace", "-qq", "-o", calls.name, "-e", "trace=" + CALLS]
+        if "at_call" in order:
+            # Only the module itself is traced: its children are not to be killed in its place.
+            name, number = order["at_call"]
+            command = [*trace, "-e", f"inject={name}:signal=KILL:when={number}", *command]
+        elif order.get("count"):
+            command = [*trace, *command]
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        output, errors, phase = talk(process, order)
+        traced = Path(calls.name).read_text(encoding="utf-8", errors="replace")
+    if "at_call" in order:
+        phase = f"{journal_state()}, at {order['at_call'][0]}"
+    return {
+        "status": process.returncode,
+        "output": output,
+        "errors": errors,
+        "seconds": time.monotonic() - begin,
+        "calls": re.findall(r"(?m)^\w+(?=\()", traced),
+        "phase": phase,
+    }
+
+
+def talk(process: subprocess.Popen[str], order: dict[str, Any]) -> tuple[str, str, str]:
+    """Give the module its input, and the end that was ordered; its output, its errors and what it was doing then."""
+    phase = ""
+    try:
+        output, errors = process.communicate(order["input"], timeout=order.get("after"))
+    except subprocess.TimeoutExpired:
+        phase = stop_and_kill(process.pid, is_group=order.get("group", False))
+        output, errors = "", ""
+        if order.get("group"):
+            output, errors = process.communicate()
+        else:
+            # Orphans may hold its pipes for as long as they run.
+            process.wait()
+    return output, errors, phase
+
+
+def stop_and_kill(pid: int, *, is_group: bool) -> str:
+    """Kill a process, or it and its children, at this very moment; what it was doing."""
+    send = os.killpg if is_group else os.kill
+    send(pid, signal.SIGSTOP)
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    names = [Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip() for child in children]
+    phase = ", ".join([journal_state(), *(f"{name} runs" for name in names)])
+    send(pid, signal.SIGKILL)
+    return phase
+
+
+def journal_state() -> str:
+    """How far the change is."""
+    try:
+        pending = json.loads(PENDING.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "not pending"
+    return "applied, not confirmed" if pending.get("deadline") else "being applied"
+
+
+def settle(patience: float | None) -> float | None:
+    """Wait until nothing is pending and nobody is at work; the seconds that took, None if it never came."""
+    begin = time.monotonic()
+    if patience is None:
+        return 0
+    while PENDING.exists() or not is_idle():
+        if time.monotonic() - begin > patience:
+            return None
+        time.sleep(_POLL)
+    return time.monotonic() - begin
+
+
+def is_idle() -> bool:
+    """Whether no run, and no command of a dead run, holds the lock; and no watchdog waits."""
+    for path in Path("/run").glob("netwall-datadog*.lock"):
+        with contextlib.suppress(FileNotFoundError), path.open(encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+    return True
+
+
+def look() -> dict[str, str]:
+    """Everything that a change may touch: name → text."""
+    found = {}
+    for pattern in FILES:
+        for path in sorted(Path("/").glob(pattern)):
+            # What is ours there is no rule, and may wait for the next run.
+            if path.is_file() and "netwall" not in path.name:
+                found[str(path)] = f"{path.stat().st_mode:o}\n{path.read_text(encoding='utf-8', errors='replace')}"
+    for program in ("iptables-save", "ip6tables-save"):
+        found[program] = without_counters(printed(program))
+    found["nft"] = as_chains(json.loads(printed("nft", "--json", "--stateless", "list", "ruleset"))["nftables"])
+    found["settings"] = "".join(f"{path} {path.read_text()}" for path in sorted(Path("/").glob(SETTINGS)))
+    return found
+
+
+def litter() -> list[str]:
+    """What has our name: the paths. (What lies in /tmp is Ansible's, what systemd keeps in memory ends with a unit.)"""
+    places = ["/etc", "/run", "/usr/local", "/var/lib"]
+    found = printed("find", *places, "-xdev", "-path", "/run/systemd", "-prune", "-o", "-iname", "*netwall*", "-print")
+    return sorted(found.split())
+
+
+def printed(*command: str) -> str:
+    """What a command prints, empty where it is not installed."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except FileNotFoundError:
+        return ""
+
+
+def without_counters(text: str) -> str:
+    """What iptables-save printed, without times, counters and tables that do nothing."""
+    rules = re.sub(r"(?m)^#.*\n| \[\d+:\d+\]$", "", text)
+    return re.sub(r"\*\w+\n(:\w+ ACCEPT\n)*COMMIT\n", "", rules)
+
+
+def as_chains(objects: list[dict[str, Any]]) -> str:
+    """What nft printed: chains and sets by name, elements sorted, rules in their order; no handles, no empty chains."""
+    blocks: dict[str, list[str]] = {}
+    for kind, value in (item for thing in objects for item in thing.items()):
+        if kind in ("metainfo", "table"):
+            continue
+        said = {key: item for key, item in value.items() if key not in ("handle", "index")}
+        if isinstance(said.get("elem"), list):
+            said["elem"] = sorted(json.dumps(element, sort_keys=True) for element in said["elem"])
+        place = f"{value['family']} {value['table']} {value.get('chain') or value['name']}"
+        blocks.setdefault(place, []).append(f"{kind} {json.dumps(said, sort_keys=True)}\n")
+    does_nothing = re.compile(r'chain .*"policy": "accept".*\n\Z')
+    return "".join("".join(lines) for _place, lines in sorted(blocks.items()) if not does_nothing.match("".join(lines)))
+
+
+def main() -> None:
+    """Carry out one order."""
+    order = json.load(sys.stdin)
+    report = run(order) if "command" in order else {}
+    report["settled"] = settle(order["patience"])
+    print(json.dumps({**report, "found": look(), "litter": litter()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,351 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld import Host, Plan, Running, make_plan
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Configuration, Daemon
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_files import (
+    Layout,
+    keep_if_same,
+    parse_files,
+    texts_of,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
+
+LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("198.51.100.0/28", "2001:db8::/64"))
+APM = Flow("apm-tcp-8126-in", "inbound", "deny", "tcp", 8126, ANYWHERE)
+SSH_IN = Flow("ssh-tcp-22-in", "inbound", "deny", "tcp", 22, ANYWHERE)
+SESSION = Session("203.0.113.9", 50000, "192.0.2.11", 22)
+PUBLIC = Configuration(
+    default_zone="public",
+    zones={"public": {"target": "default", "services": ["ssh"]}},
+    services={"ssh": {"ports": [("22", "tcp")]}},
+)
+DAEMON = Daemon(version=(1, 3, 3), state="RUNNING")
+
+
+@pytest.fixture(autouse=True)
+def host_without_iptables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewalld, "saved_rules", list)
+    monkeypatch.setattr(firewalld, "peers_of", lambda request: [request.session.address] if request.session else [])
+    monkeypatch.setattr(firewalld.firewalld_switch, "refuse_to_switch_on", lambda: None)
+
+
+def running(live: Layout | None = None, **others: t.Any) -> Running:
+    base = Running(DAEMON, live or Layout(), PUBLIC, PUBLIC)
+    return replace(base, **others)
+
+
+def on(live: Layout | None = None, texts: t.Mapping[str, str] | None = None, **others: t.Any) -> Host:
+    return Host(texts or texts_of(live or Layout()), "enabled", running(live, **others))
+
+
+OFF = Host({}, "disabled")
+
+
+def after(request: Request) -> Host:
+    """The host once *request* was applied to one that had nothing of ours."""
+    return on(make_plan(on(), request, {}).wanted)
+
+
+def asked(*flows: Flow, **others: t.Any) -> Request:
+    return Request(flows=flows, **others)
+
+
+def test_what_was_applied_needs_nothing_more() -> None:
+    request = asked(LOGS, APM, default_outbound="deny", session=SESSION)
+    outcome = make_plan(after(request), request, {}).outcome
+    assert not outcome.changed
+    assert outcome.unchanged == ("apm-tcp-8126-in", "logs-tcp-443-out")
+
+
+def test_the_first_flows_need_a_reload() -> None:
+    plan = make_plan(on(), asked(LOGS), {})
+    assert plan.needs_reload
+    assert plan.outcome.added == ("logs-tcp-443-out",)
+
+
+@pytest.mark.parametrize("networks", [("203.0.113.0/24",), ("0.0.0.0/0",), ("2001:db8:1::/48",), ANYWHERE])
+def test_other_addresses_need_no_reload(networks: tuple[str, ...]) -> None:
+    plan = make_plan(after(asked(LOGS)), asked(replace(LOGS, networks=networks)), {})
+    assert not plan.needs_reload
+    assert plan.outcome.changed
+
+
+def test_a_change_of_addresses_leaves_other_files_alone() -> None:
+    host = after(asked(LOGS, APM))
+    plan = make_plan(host, asked(replace(LOGS, networks=("198.51.100.0/28",)), APM), {})
+    changed = {path for path, text in plan.texts.items() if host.texts[path] != text}
+    assert len(changed) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [asked(LOGS), asked(APM), asked(LOGS, APM, default_outbound="deny"), asked(LOGS, APM, precedence="ours"), asked()],
+)
+def test_other_rules_need_a_reload(request_: Request) -> None:
+    assert make_plan(after(asked(LOGS, APM)), request_, {}).needs_reload
+
+
+def test_entries_that_somebody_changed_at_run_time_are_mended_without_a_reload() -> None:
+    host = after(asked(LOGS))
+    live = make_plan(on(), asked(replace(LOGS, networks=("198.51.100.0/24",))), {}).wanted
+    plan = make_plan(on(live, host.texts), asked(LOGS), {})
+    assert plan.outcome.changed
+    assert not plan.needs_reload
+    assert "what is in force of ours is not what our files say" in plan.outcome.before
+
+
+def test_files_that_say_the_same_in_other_words_are_no_change() -> None:
+    host = after(asked(LOGS))
+    rewritten = {path: text.replace("  ", "\t") for path, text in host.texts.items()}
+    assert all(keep_if_same(path, rewritten[path], text) == rewritten[path] for path, text in host.texts.items())
+    assert not make_plan(replace(host, texts=rewritten), asked(LOGS), {}).outcome.changed
+
+
+def test_absent_takes_all_of_ours() -> None:
+    plan = make_plan(after(asked(LOGS, APM, default_outbound="deny")), Request(state="absent"), {})
+    assert plan.texts == {}
+    assert plan.outcome.removed == ("apm-tcp-8126-in", "logs-tcp-443-out")
+
+
+def test_absent_where_nothing_is_ours_changes_nothing() -> None:
+    assert not make_plan(on(), Request(state="absent"), {}).outcome.changed
+
+
+def test_the_snapshot_has_all_of_our_files() -> None:
+    host = after(asked(LOGS))
+    snapshot = make_plan(host, Request(state="absent"), {}).snapshot
+    assert snapshot == {"texts": host.texts, "running": True, "unit": "enabled"}
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_firewalld_that_is_off_is_left_off_unless_that_is_asked() -> None:
+    with pytest.raises(FirewallError, match=r"switched off.*enable: true"):
+        make_plan(OFF, asked(LOGS), {})
+
+
+LOSING = replace(PUBLIC, zones={"public": {"target": "default", "services": ["ssh", "http"]}})
+
+
+def test_a_reload_that_would_lose_rules_of_others_is_refused() -> None:
+    with pytest.raises(FirewallError, match=r"http.*reload: force"):
+        make_plan(on(runtime=LOSING), asked(LOGS), {})
+
+
+def test_a_reload_that_would_lose_rules_of_others_can_be_forced() -> None:
+    assert make_plan(on(runtime=LOSING), asked(LOGS, reload="force"), {}).needs_reload
+
+
+def test_rules_at_run_time_alone_don_t_matter_where_nothing_is_reloaded() -> None:
+    host = on(after(asked(LOGS)).running.live, runtime=LOSING)  # type: ignore[union-attr]
+    assert make_plan(host, asked(replace(LOGS, networks=("203.0.113.0/24",))), {}).outcome.changed
+
+
+def test_rules_that_a_reload_would_bring_to_life_are_named() -> None:
+    (warning,) = make_plan(on(permanent=LOSING), asked(LOGS), {}).outcome.warnings
+    assert "http" in warning
+
+
+def test_a_failed_firewalld_is_refused() -> None:
+    with pytest.raises(FirewallError, match="FAILED"):
+        make_plan(on(daemon=replace(DAEMON, state="FAILED")), asked(LOGS), {})
+
+
+def test_an_old_firewalld_is_refused() -> None:
+    with pytest.raises(FirewallError, match=r"0\.9\.11"):
+        make_plan(on(daemon=replace(DAEMON, version=(0, 9, 11))), asked(LOGS), {})
+
+
+def test_a_rule_that_would_cut_the_management_connection_is_answered_by_one_that_keeps_it() -> None:
+    plan = make_plan(on(), asked(SSH_IN, session=SESSION, precedence="ours"), {})
+    assert "management-tcp-22-in" in plan.outcome.added
+
+
+def test_a_change_that_would_cut_the_management_connection_is_refused() -> None:
+    request = asked(SSH_IN, session=SESSION, precedence="ours", management_networks=("192.0.2.200/32",))
+    with pytest.raises(FirewallError, match="would refuse the connection"):
+        make_plan(on(), request, {})
+
+
+def test_behind_theirs_a_denial_of_ours_cuts_nothing_that_theirs_let_in() -> None:
+    assert make_plan(on(), asked(SSH_IN, session=SESSION), {}).outcome.shadowed == ("ssh-tcp-22-in",)
+
+
+# --- On and off -------------------------------------------------------------------------------------------------------
+
+
+def switched_on() -> Plan:
+    return make_plan(OFF, asked(LOGS, enable=True, default_outbound="deny", session=SESSION), {})
+
+
+def test_what_is_switched_on_keeps_the_session_that_is_open() -> None:
+    assert switched_on().outcome.added == (
+        "logs-tcp-443-out",
+        "management-tcp-22-in",
+        "management-tcp-22-replies-out",
+    )
+
+
+def test_what_stood_before_is_recorded() -> None:
+    record = {"switched_on": {"running": False, "unit": "disabled", "peers": ["203.0.113.9"]}}
+    assert switched_on().record == record
+
+
+def test_a_later_run_from_elsewhere_keeps_the_rules_of_that_session() -> None:
+    plan = switched_on()
+    elsewhere = replace(SESSION, address="203.0.113.77")
+    request = asked(LOGS, enable=True, default_outbound="deny", session=elsewhere)
+    later = make_plan(on(plan.wanted), request, plan.record)
+    assert not later.outcome.changed
+    assert later.record == plan.record
+
+
+def test_absent_switches_off_what_we_switched_on() -> None:
+    plan = make_plan(on(switched_on().wanted), Request(state="absent"), switched_on().record)
+    assert plan.switch_off
+    assert not plan.needs_reload
+    assert plan.record == {}
+
+
+def test_absent_leaves_on_what_others_switched_on() -> None:
+    assert not make_plan(after(asked(LOGS)), Request(state="absent"), {}).switch_off
+
+
+def test_one_that_runs_but_not_after_a_boot_is_warned_of() -> None:
+    (warning,) = make_plan(replace(after(asked(LOGS)), unit="disabled"), asked(LOGS), {}).outcome.warnings
+    assert "does not start at boot" in warning
+
+
+def test_one_that_runs_but_not_after_a_boot_is_enabled_if_asked() -> None:
+    plan = make_plan(replace(after(asked(LOGS)), unit="disabled"), asked(LOGS, enable=True), {})
+    assert plan.switch_on
+    assert plan.record["switched_on"]["running"] is True
+
+
+# --- Packets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("remote", "port", "passes"),
+    [
+        ("198.51.100.1", 443, True),
+        ("198.51.100.200", 443, False),
+        ("198.51.100.1", 80, False),
+        ("2001:db8::1", 443, True),
+    ],
+)
+@pytest.mark.parametrize("precedence", ["theirs", "ours"])
+def test_what_is_denied_by_default(precedence: str, remote: str, port: int, passes: bool) -> None:
+    plan = make_plan(on(), asked(LOGS, default_outbound="deny", precedence=precedence), {})
+    local = "2001:db8:1::11" if ":" in remote else "192.0.2.11"
+    assert plan.lets(Packet("outbound", "tcp", remote, local, port, 50000, "eth0")) is passes
+
+
+def test_on_lo_everything_passes() -> None:
+    plan = make_plan(on(), asked(default_outbound="deny"), {})
+    assert plan.lets(Packet("outbound", "tcp", "127.0.0.1", "127.0.0.1", 80, 50000, "lo"))
+
+
+def test_what_nobody_denies_passes() -> None:
+    assert make_plan(on(), asked(LOGS), {}).lets(
+        Packet("outbound", "tcp", "192.0.2.77", "192.0.2.11", 80, 50000, "eth0")
+    )
+
+
+# --- Doing it ---------------------------------------------------------------------------------------------------------
+
+
+class FakeHost:
+    """A host on which what is done is only written down."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: t.Any, is_running: bool, live: Layout) -> None:
+        self.done: list[str] = []
+        self.is_running = is_running
+        self.live = live
+        switch = firewalld.firewalld_switch
+        folders = tuple(str(folder / name) for name in ("ipsets", "policies"))
+        monkeypatch.setattr(firewalld, "_FOLDERS", folders)
+        monkeypatch.setattr(switch, "is_running", lambda: self.is_running)
+        for name in ("start", "stop"):
+            monkeypatch.setattr(switch, name, lambda name=name: self.done.append(name))
+        monkeypatch.setattr(switch, "put_back", lambda unit: self.done.append(f"unit {unit}"))
+        monkeypatch.setattr(firewalld, "state", lambda: "RUNNING")
+        monkeypatch.setattr(firewalld, "read_live", lambda: self.live)
+        monkeypatch.setattr(firewalld, "reload", lambda: self.done.append("reload"))
+        monkeypatch.setattr(firewalld, "make", lambda moves: self.done.append(f"{len(moves)} moves"))
+        self.folder = folder
+
+    def texts(self, layout: Layout) -> dict[str, str]:
+        return {path.replace("/etc/firewalld", str(self.folder)): text for path, text in texts_of(layout).items()}
+
+    def layout(self) -> Layout:
+        return parse_files({str(path): path.read_text() for path in self.folder.glob("*/*")})
+
+
+def layout(*flows: Flow) -> Layout:
+    return make_plan(on(), asked(*flows), {}).wanted
+
+
+def test_other_addresses_are_brought_back_by_single_moves(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    old = layout(LOGS)
+    host = FakeHost(monkeypatch, tmp_path, True, layout(replace(LOGS, networks=("203.0.113.0/24", "2001:db8::/64"))))
+    firewalld.Firewalld().restore({"texts": host.texts(old), "running": True, "unit": "enabled"})
+    assert host.done[0] == "2 moves"
+    assert "reload" not in host.done
+    assert host.layout() == old
+
+
+def test_another_structure_is_brought_back_by_a_reload(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    host = FakeHost(monkeypatch, tmp_path, True, layout(LOGS, APM))
+    firewalld.Firewalld().restore({"texts": host.texts(layout(LOGS)), "running": True, "unit": "enabled"})
+    assert host.done[0] == "reload"
+
+
+def test_before_firewalld_has_started_files_alone_are_brought_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    firewalld.Firewalld().restore({"texts": host.texts(layout(LOGS)), "running": True, "unit": "enabled"})
+    assert host.done == ["unit enabled", "start"]
+    assert host.layout() == layout(LOGS)
+
+
+def test_what_we_switched_on_is_switched_off_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    firewalld.Firewalld().restore({"texts": {}, "running": False, "unit": "disabled"})
+    assert host.done == ["stop", "unit disabled"]
+
+
+def test_what_a_killed_run_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    (tmp_path / "ipsets").mkdir()
+    for name in (".netwall-1-4.xml.netwall", "netwall-1-4.xml", "netwall-2-4.xml.old", "office.xml", "office.xml.old"):
+        (tmp_path / "ipsets" / name).write_text("")
+    firewalld.Firewalld().restore({"texts": {}, "running": True, "unit": "enabled"})
+    assert sorted(path.name for path in host.folder.glob("*/*")) == ["office.xml", "office.xml.old"]
+
+
+def test_no_policy_is_written_before_the_ipsets_that_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    written: list[str] = []
+    firewalld._write(host.texts(layout(LOGS)), written.append)
+    firewalld._write({}, written.append)
+    kinds = [(name.split(" ")[0], "policies" in name) for name in written]
+    ipsets, policies = ("Writing", False), ("Writing", True)
+    assert kinds == [*[ipsets] * 4, policies, ("Removing", True), *[("Removing", False)] * 4]

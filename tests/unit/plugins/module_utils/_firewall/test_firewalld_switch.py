@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Presence
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import SavedRule
+
+UNIT = "firewalld.service"
+
+
+class FakeSystem:
+    """systemctl by its answers, which fail unless they say yes; what changes something is written down."""
+
+    def __init__(self, active: str, enabled: str, system: str = "running") -> None:
+        self.answers = {"is-active": active, "is-enabled": enabled, "is-system-running": system}
+        self.done: list[str] = []
+
+    def run(self, argv: list[str]) -> str:
+        if argv[0] == "firewall-offline-cmd":
+            return "1.3.3\n"
+        answer = self.answers.get(argv[1])
+        if answer is None:
+            self.done.append(" ".join(argv))
+            return ""
+        if answer not in ("active", "enabled", "running"):
+            raise FirewallError(f"'{' '.join(argv)}' ended with 3: {answer}")
+        return f"{answer}\n"
+
+
+Boot = t.Callable[..., FakeSystem]
+
+
+@pytest.fixture
+def boot(monkeypatch: pytest.MonkeyPatch) -> Boot:
+    def start(*answers: str) -> FakeSystem:
+        system = FakeSystem(*answers)
+        monkeypatch.setattr(firewalld_switch, "has_systemd", lambda: True)
+        monkeypatch.setattr(firewalld_switch, "run", system.run)
+        monkeypatch.setattr(firewalld_switch, "saved_rules", list)
+        monkeypatch.setattr(firewalld_switch, "_DIRECT", "/nonexistent")
+        monkeypatch.setattr(firewalld_switch.Ufw, "presence", lambda _ufw: Presence(is_installed=True))
+        return system
+
+    return start
+
+
+@pytest.mark.parametrize(("active", "expected"), [("active", True), ("inactive", False), ("failed", False)])
+def test_whether_it_runs_is_asked_of_systemd(boot: Boot, active: str, expected: bool) -> None:
+    boot(active, "enabled")
+    assert firewalld_switch.is_running() is expected
+
+
+def test_on_is_on_at_every_boot(boot: Boot) -> None:
+    system = boot("inactive", "disabled")
+    firewalld_switch.switch_on()
+    assert system.done == [f"systemctl enable --quiet {UNIT}", f"systemctl start {UNIT}"]
+
+
+def test_what_is_on_is_not_started_again(boot: Boot) -> None:
+    system = boot("active", "enabled")
+    firewalld_switch.switch_on()
+    assert system.done == []
+
+
+def test_while_the_host_boots_nothing_is_waited_for(boot: Boot) -> None:
+    system = boot("inactive", "disabled", "starting")
+    firewalld_switch.stop()
+    assert system.done == [f"systemctl --no-block stop {UNIT}"]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "done"),
+    [
+        ("enabled", "disabled", [f"systemctl disable --quiet {UNIT}"]),
+        ("disabled", "enabled", [f"systemctl enable --quiet {UNIT}"]),
+        ("enabled", "enabled", []),
+        ("masked", "enabled", []),
+    ],
+)
+def test_what_happens_at_boot_is_put_back(boot: Boot, now: str, before: str, done: list[str]) -> None:
+    system = boot("active", now)
+    firewalld_switch.put_back(before)
+    assert system.done == done
+
+
+def test_it_is_not_switched_on_beside_ufw(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot("inactive", "disabled")
+    monkeypatch.setattr(firewalld_switch.Ufw, "presence", lambda _ufw: Presence(is_installed=True, is_enabled=True))
+    with pytest.raises(FirewallError, match="ufw is switched on"):
+        firewalld_switch.refuse_to_switch_on()
+
+
+def test_it_is_not_switched_on_where_it_would_wipe_rules_of_others(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot("inactive", "disabled")
+    rule = SavedRule("ipv4", "filter", "INPUT", "-A INPUT -p tcp --dport 22 -j ACCEPT")
+    monkeypatch.setattr(firewalld_switch, "saved_rules", lambda: [rule])
+    with pytest.raises(FirewallError, match="would remove 1 iptables rules"):
+        firewalld_switch.refuse_to_switch_on()
+
+
+def test_direct_rules_that_it_will_load_are_found_in_its_file(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    boot("inactive", "disabled")
+    (tmp_path / "direct.xml").write_text(
+        '<direct><rule ipv="ipv4" table="filter" chain="INPUT" priority="0">-j ACCEPT</rule></direct>'
+    )
+    monkeypatch.setattr(firewalld_switch, "_DIRECT", str(tmp_path / "direct.xml"))
+    assert list(firewalld_switch._direct_rules()) == ["direct rule ipv4 filter INPUT 0 -j ACCEPT"]
+
+
+def test_without_direct_rules_nothing_is_refused(boot: Boot) -> None:
+    system = boot("inactive", "disabled")
+    firewalld_switch.refuse_to_switch_on()
+    assert system.done == []
+
+
+def test_without_systemd_it_can_t_be_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewalld_switch, "has_systemd", lambda: False)
+    with pytest.raises(FirewallError, match="without systemd"):
+        firewalld_switch.refuse_to_switch_on()
