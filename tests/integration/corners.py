@@ -89,7 +89,7 @@ def sample(rng: Random, family: int, boxes: Sequence[Box], count: int) -> Iterat
         yield replace(packet, **_one_step_aside(rng, (sources, destinations, sports, dports)))
 
 
-def grid(family: int, flow: Flow, boxes: Iterable[Box]) -> Iterator[Packet]:
+def grid(family: int, flow: Flow, boxes: Iterable[Box], machines: Sequence[str] = ("",)) -> Iterator[Packet]:
     """Packets of *flow* from each of the cells that the edges of *boxes* cut it into; not those of ``lo``."""
     near = [box for box in boxes if box.concerns(flow)]
     sources, destinations, sports, _dports = _edges(family, near)
@@ -98,12 +98,12 @@ def grid(family: int, flow: Flow, boxes: Iterable[Box]) -> Iterator[Packet]:
     mine = [span_of(network) for network in flow["networks"] if (":" in network) == (family == 6)]
     for first, last in mine:
         inside = {first} | {edge for edge in remotes if first <= edge <= last}
-        for remote, here, sport, interface, limited in itertools.product(
-            inside, locals_, sports, interfaces, (False, True)
+        for remote, here, sport, interface, limited, machine in itertools.product(
+            inside, locals_, sports, interfaces, (False, True), machines
         ):
             ends = (remote, here) if flow["direction"] == "inbound" else (here, remote)
             hook = HOOKS[flow["direction"]]
-            yield Packet(hook, family, flow["protocol"], *ends, sport, flow["port"], interface, limited)
+            yield Packet(hook, family, flow["protocol"], *ends, sport, flow["port"], interface, limited, machine)
 
 
 def _edges(family: int, boxes: Iterable[Box]) -> tuple[set[int], set[int], set[int], set[int]]:

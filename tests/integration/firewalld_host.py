@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 __all__ = ["differences_of_files"]
 
 FAMILIES = (4, 6)
+# Senders that a rule may name by their hardware.
+MACHINES = ("", *operator_firewalld.SETS["hash:mac"])
 PACKETS = 300
 COMMAND = "firewall-cmd"
 OPTIONS = {"backend": "firewalld"}

@@ -222,7 +222,7 @@ class Case:
         """A packet of *flow* that a rule of theirs overrules."""
         wanted = "ACCEPT" if flow["action"] == "allow" else "DROP"
         for family in self.judge.FAMILIES:
-            for packet in grid(family, flow, self.base.boxes(family)):
+            for packet in grid(family, flow, self.base.boxes(family), self.judge.MACHINES):
                 said = self.base.overrules(packet)
                 if said and (said == "ACCEPT") != (wanted == "ACCEPT"):
                     return packet

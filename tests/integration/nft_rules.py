@@ -149,8 +149,7 @@ class Ruleset:
         payload = left["payload"]
         protocol, name = payload["protocol"], payload["field"]
         if protocol == "ether":
-            # Of a machine that no rule names.
-            return "02:00:00:00:00:99"
+            return packet.machine
         if protocol in _FAMILIES and name in ("saddr", "daddr"):
             number = packet.source if name == "saddr" else packet.destination
             return _place(address(packet.family, number)) if packet.family == _FAMILIES[protocol] else None

@@ -26,7 +26,8 @@ Span = tuple[int, int]
 class Packet:
     """The first packet of a connection. ``hook`` is INPUT or OUTPUT, addresses are numbers.
 
-    ``limited`` says that whoever sent it has sent too many of them.
+    ``limited`` says that whoever sent it has sent too many of them, ``machine`` is the hardware address that it came
+    from, where a rule may name it.
     """
 
     hook: str
@@ -38,6 +39,7 @@ class Packet:
     dport: int
     interface: str = "host0"
     limited: bool = False
+    machine: str = ""
 
     @property
     def remote(self) -> int:

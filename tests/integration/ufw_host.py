@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.tests.integration.on_host import OnHost
 
 FAMILIES = (4, 6)
+# Senders that a rule may name by their hardware.
+MACHINES = ("",)
 # How many packets are asked about after each step, for each family.
 PACKETS = 1500
 COMMAND = "ufw"

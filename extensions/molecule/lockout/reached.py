@@ -5,8 +5,8 @@
 
 """For how long the SSH port of a host could not be reached.
 
-    reached.py watch ADDRESS SOURCE     opens connections from SOURCE, and prints a time for each that was accepted
-    reached.py longest FILE             reads what it prints, waits for one more, and prints the longest gap in seconds
+reached.py watch ADDRESS SOURCE     opens connections from SOURCE, and prints a time for each that was accepted
+reached.py longest FILE             reads what it prints, waits for one more, and prints the longest gap in seconds
 """
 
 from __future__ import annotations

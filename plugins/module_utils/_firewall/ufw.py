@@ -224,9 +224,10 @@ class Ufw:
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
         with self.exclusive():
-            if not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(snapshot["switched_on"])):
+            before = snapshot["switched_on"]
+            if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
                 with self.released():
-                    ufw_switch.switch_off(snapshot["switched_on"], True)
+                    ufw_switch.switch_off(before, True)
             for path, text in snapshot["texts"].items():
                 put_back(path, encode(_merged(path, text)))
             if snapshot["enabled"]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld, firewalld_switch
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld import Host, Plan, Running, make_plan
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Configuration, Daemon
@@ -39,7 +39,7 @@ DAEMON = Daemon(version=(1, 3, 3), state="RUNNING")
 def host_without_iptables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewalld, "saved_rules", list)
     monkeypatch.setattr(firewalld, "peers_of", lambda request: [request.session.address] if request.session else [])
-    monkeypatch.setattr(firewalld.firewalld_switch, "refuse_to_switch_on", lambda: None)
+    monkeypatch.setattr(firewalld_switch, "refuse_to_switch_on", lambda: None)
 
 
 def running(live: Layout | None = None, **others: t.Any) -> Running:
@@ -276,7 +276,7 @@ class FakeHost:
         self.done: list[str] = []
         self.is_running = is_running
         self.live = live
-        switch = firewalld.firewalld_switch
+        switch = firewalld_switch
         folders = tuple(str(folder / name) for name in ("ipsets", "policies"))
         monkeypatch.setattr(firewalld, "_FOLDERS", folders)
         monkeypatch.setattr(switch, "is_running", lambda: self.is_running)

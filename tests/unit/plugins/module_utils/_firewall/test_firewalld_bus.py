@@ -28,7 +28,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
 
 Bus = t.Callable[..., None]
 
-TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 VALUES = {
     "s": TEXTS,
     "b": st.booleans(),

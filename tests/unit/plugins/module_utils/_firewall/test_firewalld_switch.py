@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch, ufw
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Presence
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import SavedRule
 
@@ -45,7 +45,7 @@ def boot(monkeypatch: pytest.MonkeyPatch) -> Boot:
         monkeypatch.setattr(firewalld_switch, "run", system.run)
         monkeypatch.setattr(firewalld_switch, "saved_rules", list)
         monkeypatch.setattr(firewalld_switch, "_DIRECT", "/nonexistent")
-        monkeypatch.setattr(firewalld_switch.Ufw, "presence", lambda _ufw: Presence(is_installed=True))
+        monkeypatch.setattr(ufw.Ufw, "presence", lambda _ufw: Presence(is_installed=True))
         return system
 
     return start
@@ -92,7 +92,7 @@ def test_what_happens_at_boot_is_put_back(boot: Boot, now: str, before: str, don
 
 def test_it_is_not_switched_on_beside_ufw(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
     boot("inactive", "disabled")
-    monkeypatch.setattr(firewalld_switch.Ufw, "presence", lambda _ufw: Presence(is_installed=True, is_enabled=True))
+    monkeypatch.setattr(ufw.Ufw, "presence", lambda _ufw: Presence(is_installed=True, is_enabled=True))
     with pytest.raises(FirewallError, match="ufw is switched on"):
         firewalld_switch.refuse_to_switch_on()
 

@@ -130,7 +130,9 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
         pytest.param(
             {}, standing(operator("allow", interface="eth1")), [], [PEER], FROM_ANYWHERE, id="another interface: a rule"
         ),
-        pytest.param({}, standing(operator("allow", interface="eth0")), [], [PEER], NOTHING, id="our interface: nothing"),
+        pytest.param(
+            {}, standing(operator("allow", interface="eth0")), [], [PEER], NOTHING, id="our interface: nothing"
+        ),
         pytest.param(
             {"session": dataclasses.replace(SESSION, on="")},
             standing(operator("allow", interface="eth0")),
@@ -167,7 +169,12 @@ FROM_ANYWHERE = arrivals("0.0.0.0/0", "::/0")
         pytest.param({}, standing(), [ours("deny", protocol="udp")], [], NOTHING, id="a denial of udp: nothing"),
         pytest.param({}, standing(), [ours("deny", port=8126)], [], NOTHING, id="a denial elsewhere: nothing"),
         pytest.param(
-            {}, standing(outbound="deny"), [], [PEER], FROM_ANYWHERE + replies(f"{PEER}/32"), id="replies refused: a rule"
+            {},
+            standing(outbound="deny"),
+            [],
+            [PEER],
+            FROM_ANYWHERE + replies(f"{PEER}/32"),
+            id="replies refused: a rule",
         ),
         pytest.param(
             {"session": SESSION6},

@@ -10,7 +10,6 @@ import contextlib
 import copy
 import dataclasses
 import fcntl
-import functools
 import subprocess
 import sys
 import typing as t
@@ -18,12 +17,15 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
+    system,
     transaction,
     ufw,
     ufw_live,
     ufw_switch,
+    watchdog,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
@@ -47,6 +49,9 @@ class Machine:
         self.rules = {4: folder / "user.rules", 6: folder / "user6.rules"}
         for family, path in self.rules.items():
             path.write_text(rules_file(family, block(WEB, family)), encoding="ascii")
+        self.before = {4: folder / "before.rules", 6: folder / "before6.rules"}
+        for path in self.before.values():
+            path.write_text("*filter\nCOMMIT\n", encoding="ascii")
         self.configuration, self.defaults = folder / "ufw.conf", folder / "default"
         self.configuration.write_text("# the switch\nENABLED=yes\n", encoding="ascii")
         self.defaults.write_text('IPV6=yes\nDEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n', "ascii")
@@ -75,6 +80,8 @@ class Machine:
         if what == "save":
             return "\n".join(["*filter", *(line for rules in chains.values() for line in rules), "COMMIT", ""])
         for line in (stdin or "").splitlines()[1:-1]:
+            if line.startswith("-P"):
+                continue
             command, chain, *rest = line.split(" ")
             if command == "-A":
                 chains[chain].append(line)
@@ -86,7 +93,10 @@ class Machine:
         return ""
 
     def run(self, *flows: Flow, check_mode: bool = False, **asked: t.Any) -> Outcome:
-        return ufw.Ufw().reconcile(Request(flows=flows, **asked), check_mode)
+        request = Request(flows=flows, **asked)
+        if check_mode:
+            return transaction.predict(ufw.Ufw(), request).outcome
+        return transaction.reconcile(ufw.Ufw(), request, {}, 0).outcome
 
     def fault(self, *flows: Flow, **asked: t.Any) -> str:
         with pytest.raises(FirewallError) as caught:
@@ -95,7 +105,13 @@ class Machine:
 
     def everything(self) -> t.Any:
         """All that a run could change."""
-        return {p.name: p.read_bytes() for p in self.rules.values()}, copy.deepcopy(self.kernel), self.state.exists()
+        files = (*self.rules.values(), *self.before.values(), self.defaults)
+        return {path.name: path.read_bytes() for path in files}, copy.deepcopy(self.kernel), self.state.exists()
+
+    @property
+    def record(self) -> t.Any:
+        """What is kept about a ufw that we switched on."""
+        return Journal(str(self.state)).state()["record"].get("switched_on")
 
 
 WAYS = ("input", "output")
@@ -109,13 +125,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(ufw, "DEFAULTS", str(made.defaults))
     monkeypatch.setattr(ufw, "UFW_LOCK", str(tmp_path / "ufw.lock"))
     monkeypatch.setattr(ufw, "_KERNEL_HAS_IPV6", str(made.defaults))
-    monkeypatch.setattr(ufw, "load_state", functools.partial(transaction.load_state, str(made.state)))
-    monkeypatch.setattr(ufw, "save_state", lambda state: transaction.save_state(state, str(made.state)))
-    monkeypatch.setattr(
-        ufw, "one_run_at_a_time", functools.partial(transaction.one_run_at_a_time, path=str(tmp_path / "lock"))
-    )
+    monkeypatch.setattr(ufw, "BEFORE_PATHS", {family: str(path) for family, path in made.before.items()})
+    monkeypatch.setattr(transaction, "Journal", lambda: Journal(str(made.state)))
+    lock = str(tmp_path / "lock")
+    monkeypatch.setattr(transaction, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
+    monkeypatch.setattr(watchdog, "arm", lambda *_of_what: None)
+    monkeypatch.setattr(watchdog, "disarm", lambda: None)
     monkeypatch.setattr(ufw_live, "run", made.command)
-    monkeypatch.setattr(transaction, "_POLL", 0.001)
+    monkeypatch.setattr(system, "_POLL", 0.001)
     return made
 
 
@@ -162,7 +179,7 @@ def test_absent_leaves_what_was_there(machine: Machine) -> None:
 
 @pytest.mark.parametrize("value", ["no", '"no"', "maybe"])
 def test_ipv6_is_left_alone_where_ufw_does_none(machine: Machine, value: str) -> None:
-    machine.defaults.write_text(f"IPV6=yes\n#IPV6=yes\nIPV6={value}\n", encoding="ascii")
+    machine.defaults.write_text(f"IPV6=yes\n#IPV6=yes\nIPV6={value}\nDEFAULT_OUTPUT_POLICY=ACCEPT\n", encoding="ascii")
     before = machine.everything()
     assert machine.run(NTP).warnings
     after = machine.everything()
@@ -205,7 +222,7 @@ def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
 ) -> None:
     machine.run(LOGS)
     before = machine.everything()
-    write, left = transaction.write_atomically, [name]
+    write, left = system.write_atomically, [name]
 
     def write_or_fail(path: str, data: bytes) -> None:
         if path.endswith(f"/{name}") and left:
@@ -213,7 +230,7 @@ def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
             raise OSError(28, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(transaction, "write_atomically", write_or_fail)
+    monkeypatch.setattr(ufw, "write_atomically", write_or_fail)
     said = machine.fault(NTP, precedence="ours")
     assert said.endswith(f"/{name} failed: [Errno 28] No space left on device; the old rules are back.")
     assert machine.everything() == before
@@ -248,14 +265,14 @@ def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Mac
     switch.append(FirewallError("ufw is ill"))
     said = machine.fault(NTP, enable=True, management=False)
     assert said == "Switching ufw on failed: ufw is ill; the old rules are back."
-    assert switch[1:] == ["on", ("off", {**RECORD, "peer": None}, True)]
+    assert switch[1:] == ["on", ("off", {**RECORD, "peers": []}, True)]
     assert machine.everything() == before
 
 
 def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine, switch: list[t.Any]) -> None:
     assert machine.run(NTP, enable=True, management=False).after[0] == "ufw is on"
     assert switch == ["on"]
-    assert transaction.load_state(str(machine.state)) == {"switched_on": {**RECORD, "peer": None}}
+    assert machine.record == {**RECORD, "peers": []}
 
 
 def test_what_forbids_to_switch_ufw_on_is_said_in_check_mode_too(
@@ -279,14 +296,14 @@ def test_the_session_that_is_kept_is_the_one_that_is_open_when_ufw_comes_on(
         machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
         session = Session(f"198.51.100.{number}", 50000, "192.0.2.11", 22)
         machine.run(NTP, enable=True, session=session)
-    assert transaction.load_state(str(machine.state))["switched_on"] == {**RECORD, "peer": "198.51.100.2"}
+    assert machine.record == {**RECORD, "peers": ["198.51.100.2"]}
 
 
 def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine, switch: list[t.Any]) -> None:
     before = machine.everything()
     machine.run(NTP, enable=True, management=False)
-    assert machine.run(state="absent").after == ("ufw is off",)
-    assert switch == ["on", ("off", {**RECORD, "peer": None}, True)]
+    assert machine.run(state="absent").after[0] == "ufw is off"
+    assert switch == ["on", ("off", {**RECORD, "peers": []}, True)]
     assert machine.everything()[0::2] == before[0::2]
 
 
@@ -328,12 +345,9 @@ def test_a_ufw_command_that_erases_our_rules_is_followed_by_another_pass(
 def test_something_that_erases_our_rules_again_and_again_is_reported(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ufw, "_LOCK_TIMEOUT", 0.3)
+    monkeypatch.setattr(transaction, "_TIMEOUT", 0.3)
     monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 999)))
-    assert machine.fault(NTP) == (
-        f"Something keeps rewriting {machine.rules[4]}: for 0.3 seconds our rules have not stayed; find it, and run "
-        "this again."
-    )
+    assert "something keeps changing the firewall: for 0.3 seconds our rules have not stayed" in machine.fault(NTP)
 
 
 def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.Any]]:
@@ -392,7 +406,7 @@ def test_a_ufw_command_that_waits_for_the_lock_is_seen(machine: Machine) -> None
         fcntl.lockf(lock, fcntl.LOCK_EX)
         assert not ufw._has_waiters(lock.fileno())
         with a_ufw_command(machine):
-            transaction.wait_for(lambda: ufw._has_waiters(lock.fileno()), 30, "it was never seen")
+            system.wait_for(lambda: ufw._has_waiters(lock.fileno()), 30, "it was never seen")
 
 
 def test_a_program_that_only_has_ufw_in_its_arguments_is_no_ufw_command(tmp_path: Path) -> None:
