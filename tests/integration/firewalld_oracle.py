@@ -62,9 +62,9 @@ WHOLE_WORLD = ("0.0.0.0/0", "::/0")
 # --- Random worlds, as firewalld's own files --------------------------------------------------------------------------
 
 
-def _tag(name: str, inner: str = "", /, **attributes: t.Any) -> str:
+def _tag(tag: str, inner: str = "", /, **attributes: t.Any) -> str:
     said = "".join(f" {key.replace('_', '-')}={quoteattr(str(v))}" for key, v in attributes.items() if v != "")
-    return f"<{name}{said}>{inner}</{name}>"
+    return f"<{tag}{said}>{inner}</{tag}>"
 
 
 class World:
@@ -155,7 +155,8 @@ class World:
         # One rule for each priority: firewalld has no order among equals.
         priorities = rng.sample([-300, -200, -100, -1, 1, 2, 50, 60], 4)
         parts = {
-            self._rich_rule(rng.choice([0, 0, priorities.pop()]), outbound) for _ in range(rng.choice([0, 0, 1, 2, 4]))
+            self._rich_rule(rng.choice([0, 0, priorities.pop()]), outbound)
+            for _number in range(rng.choice([0, 0, 1, 2, 4]))
         }
         if rng.random() < 0.3:
             parts.add(_tag("port", port=self._ports(), protocol=self._protocol()))

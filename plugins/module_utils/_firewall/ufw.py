@@ -47,7 +47,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system i
     write_atomically,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live, restore
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import BEFORE_PATHS
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import AFTER_PATHS
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import (
     RulesFile,
     Tuple,
@@ -333,7 +333,7 @@ def _texts(
         texts[DEFAULTS] = ufw_outbound.with_policy(host.texts[DEFAULTS], outbound)
     is_off_again = request.state == "absent" and "switched_on" in record
     lets_protocols = request.state == "present" and request.default_outbound == "deny"
-    for family, path in BEFORE_PATHS.items():
+    for family, path in AFTER_PATHS.items():
         if path in host.texts:
             texts[path] = ufw_outbound.with_block(host.texts[path], family, lets_protocols)
     for family, file in host.files.items():
@@ -360,14 +360,14 @@ def _edits(
     candidates = tuple(dict.fromkeys((*host.ours, *known)))
     outbound = ufw_outbound.policy_of(_settings(texts[DEFAULTS]))
     is_ours = request.default_outbound != "unmanaged" or any(
-        texts[path] != host.texts[path] for path in (DEFAULTS, *BEFORE_PATHS.values()) if path in texts
+        texts[path] != host.texts[path] for path in (DEFAULTS, *AFTER_PATHS.values()) if path in texts
     )
     edits = {}
     for family, live in host.live.items():
         foreign = host.files[family].foreign_lines if family in host.files else []
         lines = live.edit(candidates, rules, request.precedence, foreign)
         if is_ours and family in host.families:
-            lines += ufw_outbound.live_lines(live, outbound, host.log_level, texts[BEFORE_PATHS[family]])
+            lines += ufw_outbound.live_lines(live, outbound, host.log_level, texts[AFTER_PATHS[family]])
         if lines:
             edits[family] = lines
     return edits
@@ -379,10 +379,10 @@ def _edit_back(host: Host, live: Live, snapshot: t.Mapping[str, t.Any], known: t
     ours, theirs, in_place = (file.ours, file.foreign_lines, file.in_place) if file else ((), [], ("theirs",))
     precedence = "theirs" if "theirs" in in_place else "ours"
     lines = live.edit_back(snapshot["chains"][str(live.family)], known, ours, precedence, theirs)
-    had_default = not snapshot["texts"].keys().isdisjoint((DEFAULTS, *BEFORE_PATHS.values()))
+    had_default = not snapshot["texts"].keys().isdisjoint((DEFAULTS, *AFTER_PATHS.values()))
     if had_default and live.family in host.families:
-        before = host.texts[BEFORE_PATHS[live.family]]
-        lines += ufw_outbound.live_lines(live, host.outbound, host.log_level, before)
+        after = host.texts[AFTER_PATHS[live.family]]
+        lines += ufw_outbound.live_lines(live, host.outbound, host.log_level, after)
     return lines
 
 
@@ -410,7 +410,7 @@ def _merged(path: str, old: str) -> str:
     if path == DEFAULTS:
         return ufw_outbound.with_policy(now, ufw_outbound.policy_of(_settings(old)))
     for family, rules_path in RULES_PATHS.items():
-        if path == BEFORE_PATHS[family]:
+        if path == AFTER_PATHS[family]:
             return ufw_outbound.with_block(now, family, ufw_outbound.has_block(old))
         if path == rules_path:
             before, current = parse(old, family, path), parse(now, family, path)
@@ -471,8 +471,8 @@ def _read_files() -> Host:
     defaults = read_text(DEFAULTS)
     does_ipv6 = _settings(defaults).get("IPV6", "no").lower() == "yes" and os.path.exists(_KERNEL_HAS_IPV6)
     families = (4, 6) if does_ipv6 else (4,)
-    needed = [path for family in families for path in (RULES_PATHS[family], BEFORE_PATHS[family])]
-    others = [path for path in (*RULES_PATHS.values(), *BEFORE_PATHS.values()) if os.path.exists(path)]
+    needed = [path for family in families for path in (RULES_PATHS[family], AFTER_PATHS[family])]
+    others = [path for path in (*RULES_PATHS.values(), *AFTER_PATHS.values()) if os.path.exists(path)]
     paths = dict.fromkeys((CONFIGURATION, *needed, *others))
     return Host(families=families, texts={DEFAULTS: defaults, **{path: read_text(path) for path in paths}}, live={})
 

@@ -19,7 +19,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live
 
-BEFORE_PATHS = {4: "/etc/ufw/before.rules", 6: "/etc/ufw/before6.rules"}
+AFTER_PATHS = {4: "/etc/ufw/after.rules", 6: "/etc/ufw/after6.rules"}
 
 _SETTING = "DEFAULT_OUTPUT_POLICY"
 _WORDS = {"allow": "ACCEPT", "deny": "DROP", "reject": "REJECT"}
@@ -36,16 +36,6 @@ _LOGGED = re.compile(r'--log-prefix "\[UFW (?:BLOCK|ALLOW)\] "')
 _PREFIX = {4: "ufw", 6: "ufw6"}
 # By number, because a name such as igmp needs /etc/protocols, without which the whole file would fail to load.
 _PROTOCOLS = {"icmp": "1", "igmp": "2", "icmpv6": "58", "ipv6-icmp": "58"}
-_ICMPV6_NAMES = {
-    "echo-request": "128",
-    "router-solicitation": "133",
-    "neighbor-solicitation": "135",
-    "neighbour-solicitation": "135",
-    "neighbor-advertisement": "136",
-    "neighbour-advertisement": "136",
-}
-# Echo, neighbour discovery with router solicitation, and reports to multicast routers.
-_ICMPV6_NEEDED = {"128", "131", "132", "133", "135", "136", "143"}
 
 
 def policy_of(defaults: t.Mapping[str, str]) -> str:
@@ -70,23 +60,23 @@ def with_policy(text: str, policy: str) -> str:
 
 
 def with_block(text: str, family: int, wanted: bool) -> str:
-    """*text* of before.rules (*family* 4) or before6.rules (6) with our block, or to the byte as it was without it.
+    """*text* of after.rules (*family* 4) or after6.rules (6) with our block, or to the byte as it was without it.
 
-    The block lets out what it has not let out yet: ICMP and IGMP, or the ICMPv6 without which there is no IPv6. It
-    stands last in the table, so that whatever the operator wrote there is judged before it. Raises
-    :class:`FirewallError` where there is no place for it.
+    What it lets out (ICMP with neighbour discovery, IGMP) is judged after the operator's rules and before the default.
+    It stands last in the table, and leaves out what stands there already. Raises :class:`FirewallError` where there is
+    no place for it.
     """
     plain = _BLOCK.sub(_without_ours, text)
     rules = [f"-A {rule}" for rule in _lacking(plain, family)] if wanted else []
     if not rules:
         return plain
-    place, newline = _end_of_filter(plain, BEFORE_PATHS[family])
+    place, newline = _end_of_filter(plain, AFTER_PATHS[family])
     block = "".join(line + newline for line in (_BLOCK_START, *rules, _BLOCK_END))
     return plain[:place] + block + plain[place:]
 
 
 def has_block(text: str) -> bool:
-    """Whether *text* of before.rules or before6.rules has our block."""
+    """Whether *text* of after.rules or after6.rules has our block."""
     return bool(_BLOCK.search(text))
 
 
@@ -110,10 +100,10 @@ def with_logging(text: str, family: int, policy: str, level: str) -> str:
     return "".join((*lines[:start], *kept, *lines[end:]))
 
 
-def live_lines(live: Live, policy: str, level: str, before: str) -> list[str]:
+def live_lines(live: Live, policy: str, level: str, after: str) -> list[str]:
     """The commands for :func:`ufw_live.restore` that turn *live* to *policy*; none: it is so already.
 
-    *level* is ufw's log level, *before* the text of before.rules or before6.rules as it shall be, with our block or
+    *level* is ufw's log level, *after* the text of after.rules or after6.rules as it shall be, with our block or
     without. Nothing else is named in them, so that everybody's counters stay.
     """
     prefix = _PREFIX[live.family]
@@ -131,7 +121,7 @@ def live_lines(live: Live, policy: str, level: str, before: str) -> list[str]:
         (f"{prefix}-after-logging-output", log, []),
     ):
         commands += _replaced(live, chain, wanted, known)
-    return commands + _with_icmp(live, before)
+    return commands + _with_icmp(live, after)
 
 
 def _reject(family: int) -> str:
@@ -157,26 +147,26 @@ def _replaced(live: Live, chain: str, wanted: list[str], known: t.Container[str]
     return [*deletes, *(f"-I {chain} {number} {rule}" for number, rule in enumerate(wanted, 1))]
 
 
-def _with_icmp(live: Live, before: str) -> list[str]:
-    """The commands that have as many rules of a kind that we write stand in the kernel as *before* says."""
+def _with_icmp(live: Live, after: str) -> list[str]:
+    """The commands that have as many rules of a kind that we write stand in the kernel as *after* says."""
     chain = _chain(live.family)
     present = [_plain(line) for line in live.chains.get(chain, ())]
-    said = [_plain(line) for line in _filter_rules(before) if line.startswith(f"-A {chain} ")]
-    end = next((number for number, rule in enumerate(present) if rule.endswith("-user-output")), len(present))
+    said = [_plain(line) for line in _filter_rules(after) if line.startswith(f"-A {chain} ")]
+    end = len(present)
     deletes, inserts = [], []
     for rule in _ours(live.family):
         places = [number for number, known in enumerate(present, 1) if known == _plain(f"-A {rule}")]
         missing = said.count(_plain(f"-A {rule}")) - len(places)
         deletes += places[missing:] if missing < 0 else []
         inserts += [rule.split(" ", 1)[1]] * max(missing, 0)
-    end -= sum(number <= end for number in deletes)
+    end -= len(deletes)
     return [f"-D {chain} {number}" for number in sorted(deletes, reverse=True)] + [
         f"-I {chain} {end + number} {rule}" for number, rule in enumerate(inserts, 1)
     ]
 
 
 def _chain(family: int) -> str:
-    return f"{_PREFIX[family]}-before-output"
+    return f"{_PREFIX[family]}-after-output"
 
 
 def _ours(family: int) -> list[str]:
@@ -185,17 +175,8 @@ def _ours(family: int) -> list[str]:
 
 
 def _lacking(text: str, family: int) -> list[str]:
-    """Those of our rules that *text* of before.rules needs."""
+    """Those of our rules that *text* of after.rules does not have."""
     rules = [_plain(line) for line in _filter_rules(text) if line.startswith(f"-A {_chain(family)} ")]
-    types = {
-        _ICMPV6_NAMES.get(found.group(1), found.group(1))
-        for rule in rules
-        if rule.endswith("-j ACCEPT")
-        for found in [re.search(r"-p 58 .*--icmpv6-type (\S+)", rule)]
-        if found
-    }
-    if family == 6 and types >= _ICMPV6_NEEDED:
-        return []
     return [rule for rule in _ours(family) if _plain(f"-A {rule}") not in rules]
 
 

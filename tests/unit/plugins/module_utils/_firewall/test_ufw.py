@@ -26,7 +26,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw impo
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_live import Live
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import (
-    BEFORE_PATHS,
+    AFTER_PATHS,
     has_block,
     with_logging,
     with_policy,
@@ -64,7 +64,7 @@ class World:
         self.enabled = enabled
         self.texts = {family: rules_file(family, *(block(rule, family) for rule in theirs)) for family in families}
         self.defaults = f'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="{outbound}"\n'
-        self.befores = dict.fromkeys((BEFORE_PATHS[family] for family in families), "*filter\nCOMMIT\n")
+        self.afters = dict.fromkeys((AFTER_PATHS[family] for family in families), "*filter\nCOMMIT\n")
         self.record: dict[str, t.Any] = {}
         self.chains: dict[str, list[str]] = {}
         self.load()
@@ -86,7 +86,7 @@ class World:
             texts={
                 CONFIGURATION: f"ENABLED={'yes' if self.enabled else 'no'}\nLOGLEVEL=low\n",
                 DEFAULTS: self.defaults,
-                **self.befores,
+                **self.afters,
                 **{RULES_PATHS[family]: text for family, text in self.texts.items()},
             },
             live={family: Live(family, text) for family, text in saved.items()},
@@ -112,7 +112,7 @@ class World:
     def write(self, texts: t.Mapping[str, str]) -> None:
         """Write *texts* by their path."""
         self.defaults = texts.get(DEFAULTS, self.defaults)
-        self.befores.update({path: text for path, text in texts.items() if path in self.befores})
+        self.afters.update({path: text for path, text in texts.items() if path in self.afters})
         self.texts.update(
             {family: texts[path] for family, path in RULES_PATHS.items() if path in texts and family in self.texts}
         )
@@ -405,7 +405,7 @@ def test_rules_of_ours_that_stood_before_we_switched_it_on_do_not_come_back() ->
 
 # --- What goes out by default -----------------------------------------------------------------------------------------
 
-PATHS = {DEFAULTS, *BEFORE_PATHS.values(), *RULES_PATHS.values()}
+PATHS = {DEFAULTS, *AFTER_PATHS.values(), *RULES_PATHS.values()}
 
 
 def default(world: World) -> str:
@@ -429,7 +429,7 @@ def test_denied_outgoing_traffic_is_denied_in_every_file_and_in_the_kernel() -> 
     assert set(plan.texts) == PATHS
     assert plan.texts[DEFAULTS] == 'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="DROP"\n'
     for family, prefix in ((4, "ufw"), (6, "ufw6")):
-        assert has_block(plan.texts[BEFORE_PATHS[family]])
+        assert has_block(plan.texts[AFTER_PATHS[family]])
         assert f"-A {prefix}-after-logging-output -j LOG" in plan.texts[RULES_PATHS[family]]
         assert "-P OUTPUT DROP" in plan.edits[family]
         assert f"-I {prefix}-skip-to-policy-output 1 -j DROP" in plan.edits[family]
@@ -494,7 +494,7 @@ def test_a_default_that_an_operator_set_since_is_theirs_and_stays(away: dict[str
     assert (default(world), plan.record) == ("reject", {})
     world.run(**away)
     assert default(world) == "reject"
-    assert not any(map(has_block, world.befores.values()))
+    assert not any(map(has_block, world.afters.values()))
 
 
 def test_an_operators_default_that_is_weaker_than_ours_is_set_again_and_comes_back() -> None:

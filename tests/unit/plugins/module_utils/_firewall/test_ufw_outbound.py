@@ -26,24 +26,20 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outb
 POLICIES = ("allow", "deny", "reject")
 LEVELS = ("off", "low", "medium", "high", "full")
 
-BEFORE = """\
+AFTER = """\
 # Don't delete these required lines, otherwise there will be errors
 *filter
-:ufw-before-input - [0:0]
-:ufw-before-output - [0:0]
+:ufw-after-input - [0:0]
+:ufw-after-output - [0:0]
 # End required lines
--A ufw-before-output -o lo -j ACCEPT
--A ufw-before-output -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-after-input -p udp --dport 137 -j ufw-skip-to-policy-input
 # don't delete the 'COMMIT' line or these rules won't be processed
 COMMIT
 """
-ICMP = "-A ufw-before-output -p 1 -j ACCEPT\n"
-IGMP = "-A ufw-before-output -p 2 -j ACCEPT\n"
-NEEDED = ("echo-request", "router-solicitation", "neighbor-solicitation", "neighbor-advertisement", "131", "132", "143")
-BEFORE6 = BEFORE.replace("ufw-", "ufw6-").replace(
-    "# don't",
-    "".join(f"-A ufw6-before-output -p icmpv6 --icmpv6-type {kind} -j ACCEPT\n" for kind in NEEDED) + "# don't",
-)
+ICMP = "-A ufw-after-output -p 1 -j ACCEPT\n"
+IGMP = "-A ufw-after-output -p 2 -j ACCEPT\n"
+ICMPV6 = "-A ufw6-after-output -p 58 -j ACCEPT\n"
+AFTER6 = AFTER.replace("ufw-", "ufw6-")
 NAT = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n"
 
 
@@ -73,62 +69,57 @@ def test_a_setting_that_is_missing_is_added() -> None:
     assert with_policy("IPV6=yes", "deny") == 'IPV6=yes\nDEFAULT_OUTPUT_POLICY="DROP"\n'
 
 
-# --- before.rules -----------------------------------------------------------------------------------------------------
+# --- after.rules ------------------------------------------------------------------------------------------------------
 
 
 def test_icmp_and_igmp_are_let_out_behind_what_the_operator_wrote() -> None:
-    text = with_block(BEFORE, 4, True)
-    assert text.index("ESTABLISHED") < text.index(ICMP) < text.index(IGMP) < text.index("\nCOMMIT")
+    text = with_block(AFTER, 4, True)
+    assert text.index("--dport 137") < text.index(ICMP) < text.index(IGMP) < text.index("\nCOMMIT")
 
 
-def test_a_file_of_ufws_own_for_ipv6_needs_nothing() -> None:
-    assert with_block(BEFORE6, 6, True) == BEFORE6
-
-
-@pytest.mark.parametrize("kind", NEEDED)
-def test_without_what_ipv6_needs_icmpv6_is_let_out(kind: str) -> None:
-    text = BEFORE6.replace(f"--icmpv6-type {kind} -j ACCEPT", f"--icmpv6-type {kind} -j DROP")
-    assert "-A ufw6-before-output -p 58 -j ACCEPT\n" in with_block(text, 6, True)
+def test_for_ipv6_icmpv6_is_let_out() -> None:
+    text = with_block(AFTER6, 6, True)
+    assert text.index("--dport 137") < text.index(ICMPV6) < text.index("\nCOMMIT")
 
 
 def test_what_the_operator_lets_out_already_is_left_out() -> None:
-    text = with_block(BEFORE.replace("COMMIT", "-A ufw-before-output -p icmp -j ACCEPT\nCOMMIT"), 4, True)
+    text = with_block(AFTER.replace("COMMIT", "-A ufw-after-output -p icmp -j ACCEPT\nCOMMIT"), 4, True)
     assert ICMP not in text
     assert IGMP in text
 
 
 def test_the_block_stands_in_the_last_filter_table() -> None:
-    text = with_block(BEFORE + NAT + BEFORE + NAT, 4, True)
-    assert text.startswith(BEFORE + NAT)
+    text = with_block(AFTER + NAT + AFTER + NAT, 4, True)
+    assert text.startswith(AFTER + NAT)
     assert text.endswith(NAT)
-    assert with_block(BEFORE, 4, True) in text
+    assert with_block(AFTER, 4, True) in text
 
 
 def test_a_commit_in_a_comment_is_none() -> None:
     comment = "#\x0cCOMMIT\n# COMMIT\n"
-    assert with_block(BEFORE + comment, 4, True) == with_block(BEFORE, 4, True) + comment
+    assert with_block(AFTER + comment, 4, True) == with_block(AFTER, 4, True) + comment
 
 
-@pytest.mark.parametrize("text", ["", NAT, BEFORE.replace("\nCOMMIT\n", "\n"), BEFORE.replace("*filter", "*mangle")])
+@pytest.mark.parametrize("text", ["", NAT, AFTER.replace("\nCOMMIT\n", "\n"), AFTER.replace("*filter", "*mangle")])
 def test_a_file_that_has_no_filter_table_is_refused(text: str) -> None:
-    with pytest.raises(FirewallError, match=r"before\.rules"):
+    with pytest.raises(FirewallError, match=r"after\.rules"):
         with_block(text, 4, True)
 
 
 def test_what_somebody_wrote_into_the_block_stays() -> None:
-    theirs = "-A ufw-before-output -p gre -j ACCEPT\n"
-    text = with_block(BEFORE, 4, True).replace(IGMP, IGMP + theirs)
-    assert with_block(text, 4, False) == BEFORE.replace("COMMIT\n", f"{theirs}COMMIT\n", 1)
+    theirs = "-A ufw-after-output -p gre -j ACCEPT\n"
+    text = with_block(AFTER, 4, True).replace(IGMP, IGMP + theirs)
+    assert with_block(text, 4, False) == AFTER.replace("COMMIT\n", f"{theirs}COMMIT\n", 1)
 
 
 def test_a_file_tells_whether_it_has_the_block() -> None:
-    assert has_block(with_block(BEFORE, 4, True))
-    assert not has_block(BEFORE)
+    assert has_block(with_block(AFTER, 4, True))
+    assert not has_block(AFTER)
 
 
 PIECES = [
-    BEFORE,
-    BEFORE6,
+    AFTER,
+    AFTER6,
     NAT,
     "# a comment\n",
     "\n",
@@ -201,7 +192,7 @@ class Kernel:
         logged = LOGGED.get((policy, level)) or (BLOCKED if policy == "reject" and level in ("high", "full") else None)
         self.policy = "ACCEPT" if policy == "allow" else "DROP"
         self.chains: dict[str, list[str]] = {
-            f"{prefix}-before-output": ["-o lo -j ACCEPT", *icmp, f"-j {prefix}-user-output"],
+            f"{prefix}-after-output": ["-p gre -j ACCEPT", *icmp],
             f"{prefix}-skip-to-policy-output": [
                 {"allow": "-j ACCEPT", "deny": "-j DROP", "reject": f"-j {reject}"}[policy]
             ],
@@ -256,32 +247,31 @@ def test_the_kernel_ends_where_a_reload_would_end(family: int, level: str, old: 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_is_so_already_needs_no_command(policy: str) -> None:
-    before = with_block(BEFORE, 4, True)
+    before = with_block(AFTER, 4, True)
     kernel = Kernel(4, policy, "high", ["-p icmp -j ACCEPT", "-p igmp -j ACCEPT"])
     assert live_lines(kernel.live, policy, "high", before) == []
 
 
 @pytest.mark.parametrize("loaded", [[], ["-p icmp -j ACCEPT"], ["-p 2 -j ACCEPT"]])
-def test_icmp_goes_live_right_before_the_users_rules(loaded: list[str]) -> None:
+def test_icmp_goes_live_behind_what_others_have(loaded: list[str]) -> None:
     kernel = Kernel(4, "deny", "off", loaded)
-    kernel.take(live_lines(kernel.live, "deny", "off", with_block(BEFORE, 4, True)))
-    rules = kernel.chains["ufw-before-output"]
-    assert rules[0] == "-o lo -j ACCEPT"
-    assert {rule.replace("icmp", "1") for rule in rules[1:-1]} == {"-p 1 -j ACCEPT", "-p 2 -j ACCEPT"}
-    assert rules[-1] == "-j ufw-user-output"
+    kernel.take(live_lines(kernel.live, "deny", "off", with_block(AFTER, 4, True)))
+    rules = kernel.chains["ufw-after-output"]
+    assert rules[0] == "-p gre -j ACCEPT"
+    assert {rule.replace("icmp", "1") for rule in rules[1:]} == {"-p 1 -j ACCEPT", "-p 2 -j ACCEPT"}
 
 
 def test_an_icmp_rule_of_the_operators_stays_when_ours_goes() -> None:
-    theirs = BEFORE.replace("COMMIT", "-A ufw-before-output -p icmp -j ACCEPT\nCOMMIT")
+    theirs = AFTER.replace("COMMIT", "-A ufw-after-output -p icmp -j ACCEPT\nCOMMIT")
     kernel = Kernel(4, "deny", "off", ["-p icmp -j ACCEPT", "-p igmp -j ACCEPT"])
     kernel.take(live_lines(kernel.live, "allow", "off", theirs))
-    assert kernel.chains["ufw-before-output"] == ["-o lo -j ACCEPT", "-p icmp -j ACCEPT", "-j ufw-user-output"]
+    assert kernel.chains["ufw-after-output"] == ["-p gre -j ACCEPT", "-p icmp -j ACCEPT"]
 
 
 def test_rules_of_others_in_ufws_chains_are_not_touched() -> None:
     kernel = Kernel(4, "allow", "off")
     kernel.chains["ufw-track-output"].append("-p sctp -j ACCEPT")
     kernel.chains["ufw-after-logging-output"].append("-p udp -j LOG --log-prefix mine")
-    kernel.take(live_lines(kernel.live, "deny", "low", BEFORE))
+    kernel.take(live_lines(kernel.live, "deny", "low", AFTER))
     assert kernel.chains["ufw-track-output"] == ["-p sctp -j ACCEPT"]
     assert kernel.chains["ufw-after-logging-output"][1:] == ["-p udp -j LOG --log-prefix mine"]

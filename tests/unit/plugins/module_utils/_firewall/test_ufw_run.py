@@ -49,8 +49,8 @@ class Machine:
         self.rules = {4: folder / "user.rules", 6: folder / "user6.rules"}
         for family, path in self.rules.items():
             path.write_text(rules_file(family, block(WEB, family)), encoding="ascii")
-        self.before = {4: folder / "before.rules", 6: folder / "before6.rules"}
-        for path in self.before.values():
+        self.after_rules = {4: folder / "after.rules", 6: folder / "after6.rules"}
+        for path in self.after_rules.values():
             path.write_text("*filter\nCOMMIT\n", encoding="ascii")
         self.configuration, self.defaults = folder / "ufw.conf", folder / "default"
         self.configuration.write_text("# the switch\nENABLED=yes\n", encoding="ascii")
@@ -105,7 +105,7 @@ class Machine:
 
     def everything(self) -> t.Any:
         """All that a run could change."""
-        files = (*self.rules.values(), *self.before.values(), self.defaults)
+        files = (*self.rules.values(), *self.after_rules.values(), self.defaults)
         return {path.name: path.read_bytes() for path in files}, copy.deepcopy(self.kernel), self.state.exists()
 
     @property
@@ -125,7 +125,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(ufw, "DEFAULTS", str(made.defaults))
     monkeypatch.setattr(ufw, "UFW_LOCK", str(tmp_path / "ufw.lock"))
     monkeypatch.setattr(ufw, "_KERNEL_HAS_IPV6", str(made.defaults))
-    monkeypatch.setattr(ufw, "BEFORE_PATHS", {family: str(path) for family, path in made.before.items()})
+    monkeypatch.setattr(ufw, "AFTER_PATHS", {family: str(path) for family, path in made.after_rules.items()})
     monkeypatch.setattr(transaction, "Journal", lambda: Journal(str(made.state)))
     lock = str(tmp_path / "lock")
     monkeypatch.setattr(transaction, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
