@@ -60,6 +60,8 @@ def switch_on() -> None:
     """Start firewalld now and at every boot; raises :class:`FirewallError`."""
     if unit_state() == "disabled":
         run(["systemctl", "enable", "--quiet", _UNIT])
+        # It flushes nothing that it writes.
+        os.sync()
     start()
 
 
@@ -79,6 +81,7 @@ def put_back(unit: str) -> None:
     now = unit_state()
     if (now, unit) in (("enabled", "disabled"), ("disabled", "enabled")):
         run(["systemctl", "disable" if unit == "disabled" else "enable", "--quiet", _UNIT])
+        os.sync()
 
 
 def _direct_rules() -> t.Iterator[str]:

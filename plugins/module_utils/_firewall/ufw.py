@@ -17,6 +17,7 @@ import dataclasses
 import fcntl
 import functools
 import os
+import re
 import shutil
 import typing as t
 
@@ -142,11 +143,18 @@ class Plan:
     def snapshot(self) -> dict[str, t.Any]:
         return {
             "enabled": self.host.enabled,
-            "texts": {path: self.host.texts[path] for path in self.texts},
+            "texts": {path: self.host.texts[path] for path in self._written},
             "chains": {str(family): self.host.live[family].user_chains() for family in self.edits},
             "rules": [dataclasses.asdict(rule) for rule in self.rules],
             "switched_on": self.switched_on,
         }
+
+    @property
+    def _written(self) -> t.Iterable[str]:
+        """The files that we write, and those that ufw rewrites when it is switched, which a power cut may damage."""
+        switches = self.switch_on or self.switch_off
+        rewritten = (CONFIGURATION, *RULES_PATHS.values()) if switches else ()
+        return dict.fromkeys((*(path for path in rewritten if path in self.host.texts), *self.texts))
 
     def apply(self, step: t.Callable[[str], None]) -> None:
         ufw = self.ufw or Ufw()
@@ -224,6 +232,10 @@ class Ufw:
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
         with self.exclusive():
+            for path, text in snapshot["texts"].items():
+                if _is_damaged(path):
+                    # ufw's commands would stumble over it.
+                    put_back(path, encode(text))
             before = snapshot["switched_on"]
             if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
                 with self.released():
@@ -407,6 +419,9 @@ def _as_before(switched_on: t.Mapping[str, t.Any], file: RulesFile) -> str:
 def _merged(path: str, old: str) -> str:
     """The file at *path* as it was when it held *old*, but for what others changed in it since."""
     now = read_text(path) if os.path.exists(path) else old
+    if path == CONFIGURATION:
+        enabled = _settings(old).get("ENABLED", "no")
+        return re.sub(r"^(ENABLED=).*$", lambda found: found.group(1) + enabled, now, flags=re.MULTILINE)
     if path == DEFAULTS:
         return ufw_outbound.with_policy(now, ufw_outbound.policy_of(_settings(old)))
     for family, rules_path in RULES_PATHS.items():
@@ -418,6 +433,16 @@ def _merged(path: str, old: str) -> str:
                 return old
             return current.with_rules(before.ours, "theirs" if "theirs" in before.in_place else "ours")
     return old
+
+
+def _is_damaged(path: str) -> bool:
+    """Whether the file at *path* is not whole: ufw flushes nothing, so that a power cut may leave it empty or short."""
+    if not os.path.exists(path):
+        return True
+    text = read_text(path)
+    if path in RULES_PATHS.values():
+        return "### RULES ###" not in text or "\nCOMMIT" not in text
+    return not text.strip("\0 \n")
 
 
 def _said(found: Tuple) -> tuple[t.Any, ...]:

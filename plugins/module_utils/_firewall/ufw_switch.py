@@ -93,6 +93,8 @@ def switch_on() -> None:
     run(["ufw", "--force", "enable"])
     if _unit_state() == "disabled":
         run(["systemctl", "enable", "--quiet", "ufw.service"])
+    # They flush nothing that they write.
+    os.sync()
 
 
 def start_afresh() -> None:
@@ -118,6 +120,7 @@ def switch_off(record: Record, running: bool) -> None:
         run(["ufw", "--force", "disable"])
     if record["unit"] == "disabled" and _unit_state() == "enabled":
         run(["systemctl", "disable", "--quiet", "ufw.service"])
+    os.sync()
     for family, live in _tables().items():
         policies = record["policies"].get(str(family), {})
         chains = record["chains"].get(str(family), [])

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ufw taken back from wherever a run was stopped: old rules whole, in files and kernel, whoever wrote in between."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import parse
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
+from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
+    TEMPLATES,
+    OperatorsRule,
+    block,
+    operators_rules,
+    rules_file,
+)
+from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_machine import Machine, Stopped
+
+LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("192.0.2.0/24", "2001:db8::/32"))
+ONLY4 = dataclasses.replace(LOGS, networks=("192.0.2.0/24", "198.51.100.0/24"))
+NTP = Flow("ntp-udp-123-out", "outbound", "allow", "udp", 123, ANYWHERE)
+CLOSED = Flow("dogstatsd-udp-8125-in", "inbound", "deny", "udp", 8125, ANYWHERE)
+# One that says the same as one of ours, and one that decides all of ours.
+SAME = OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.0/24", way="out")
+ALL_OUT = OperatorsRule("deny", way="out")
+
+_theirs = st.lists(st.one_of(st.sampled_from([SAME, ALL_OUT]), operators_rules(4)), max_size=4)
+_requests = st.builds(
+    Request,
+    flows=st.lists(st.sampled_from([LOGS, ONLY4, NTP, CLOSED]), max_size=3, unique_by=lambda flow: flow.id).map(tuple),
+    precedence=st.sampled_from(["theirs", "ours"]),
+    default_outbound=st.sampled_from(["unmanaged", "unmanaged", "deny", "allow"]),
+    management=st.just(False),
+)
+_removals = st.just(Request(state="absent", management=False))
+_policies = st.sampled_from(["allow", "deny", "reject"])
+_effects = st.integers(0, 12)
+
+
+def switching_on(request: Request) -> Request:
+    return dataclasses.replace(request, enable=True)
+
+
+@contextlib.contextmanager
+def host(rules: t.Mapping[int, str], outbound: str = "allow", enabled: bool = True) -> t.Iterator[Machine]:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        machine = Machine(Path(folder), rules, outbound, enabled)
+        machine.settle(patched.setattr)
+        yield machine
+
+
+def rules_of(theirs: t.Sequence[OperatorsRule]) -> dict[int, str]:
+    return {4: rules_file(4, *(block(rule, 4) for rule in theirs)), 6: rules_file(6)}
+
+
+def run(machine: Machine, request: Request, record: dict[str, t.Any], effects: int | None = None) -> t.Any:
+    """The plan of a run that is stopped after so many *effects*, None: that goes on to its end."""
+    backend = ufw.Ufw()
+    with contextlib.suppress(Stopped), backend.exclusive():
+        plan = backend.plan(request, record)
+        machine.left = effects
+        plan.apply(str)
+    machine.left = None
+    return plan
+
+
+def take_back(machine: Machine, plan: t.Any, effects: int | None = None) -> None:
+    """Restore what *plan* found, as the journal keeps it, by a process that knows nothing else."""
+    machine.left = effects
+    with contextlib.suppress(Stopped):
+        ufw.Ufw().restore(json.loads(json.dumps(plan.snapshot)))
+    machine.left = None
+
+
+# --- Nobody else at work ----------------------------------------------------------------------------------------------
+
+
+@given(_theirs, _policies, _requests, st.one_of(_requests, _removals), _effects, _effects)
+@example([SAME, ALL_OUT], "allow", Request((LOGS,), precedence="ours"), Request((LOGS, NTP)), 1, 0)
+def test_whenever_a_run_is_stopped_all_is_as_it_was(
+    theirs: list[OperatorsRule], outbound: str, first: Request, request: Request, effects: int, again: int
+) -> None:
+    with host(rules_of(theirs), outbound) as machine:
+        record = run(machine, first, {}).record
+        before = machine.everything()
+        plan = run(machine, request, record, effects)
+        take_back(machine, plan, again)
+        for _time in range(2):
+            take_back(machine, plan)
+            assert machine.everything() == before
+
+
+@pytest.mark.parametrize("rules", [TEMPLATES, rules_of([SAME])], ids=["never enabled", "enabled once"])
+@given(_requests, _policies, _effects, _effects)
+def test_a_ufw_that_was_off_is_off_again(
+    rules: dict[int, str], request: Request, outbound: str, effects: int, again: int
+) -> None:
+    with host(rules, outbound, enabled=False) as machine:
+        before = machine.everything()
+        plan = run(machine, switching_on(request), {}, effects)
+        take_back(machine, plan, again)
+        for _time in range(2):
+            take_back(machine, plan)
+            assert machine.everything() == before
+
+
+@given(_requests, _policies, _effects, _effects)
+def test_a_ufw_that_was_on_by_our_hand_is_on_again(request: Request, outbound: str, effects: int, again: int) -> None:
+    with host(rules_of([SAME]), outbound, enabled=False) as machine:
+        record = run(machine, switching_on(request), {}).record
+        before = machine.everything()
+        plan = run(machine, Request(state="absent", management=False), record, effects)
+        take_back(machine, plan, again)
+        for _time in range(2):
+            take_back(machine, plan)
+            assert machine.everything() == before
+
+
+# --- A boot in between ------------------------------------------------------------------------------------------------
+
+
+@given(_theirs, _policies, _requests, st.one_of(_requests, _removals), _effects)
+def test_a_host_that_goes_down_in_a_run_comes_up_as_it_was(
+    theirs: list[OperatorsRule], outbound: str, first: Request, request: Request, effects: int
+) -> None:
+    with host(rules_of(theirs), outbound) as machine:
+        record = run(machine, first, {}).record
+        before = machine.everything()
+        plan = run(machine, request, record, effects)
+        machine.boot()
+        take_back(machine, plan)
+        machine.start()
+        assert machine.everything() == before
+
+
+@given(_requests, _policies, _effects)
+def test_a_host_whose_ufw_was_off_comes_up_with_it_off(request: Request, outbound: str, effects: int) -> None:
+    with host(rules_of([SAME]), outbound, enabled=False) as machine:
+        before = machine.everything()
+        plan = run(machine, switching_on(request), {}, effects)
+        machine.boot()
+        take_back(machine, plan)
+        machine.start()
+        assert machine.everything() == before
+
+
+@given(_requests, _policies, _effects)
+def test_a_host_whose_ufw_was_on_by_our_hand_comes_up_with_it_on(request: Request, outbound: str, effects: int) -> None:
+    with host(rules_of([SAME]), outbound, enabled=False) as machine:
+        record = run(machine, switching_on(request), {}).record
+        before = machine.everything()
+        plan = run(machine, Request(state="absent", management=False), record, effects)
+        machine.boot()
+        take_back(machine, plan)
+        machine.start()
+        assert machine.everything() == before
+
+
+# --- An operator in between -------------------------------------------------------------------------------------------
+
+
+@given(_theirs, _policies, _requests, st.one_of(_requests, _removals), _effects, operators_rules(4), st.booleans())
+def test_what_an_operator_added_since_stays_and_ours_are_the_old_ones(
+    theirs: list[OperatorsRule],
+    outbound: str,
+    first: Request,
+    request: Request,
+    effects: int,
+    added: OperatorsRule,
+    reloads: bool,
+) -> None:
+    with host(rules_of(theirs), outbound) as machine:
+        record = run(machine, first, {}).record
+        before = _file(machine)
+        plan = run(machine, request, record, effects)
+        # Of a file that would not be written back, nothing is looked at.
+        assume(str(machine.rules[4]) in plan.snapshot["texts"])
+        machine.operator_adds(block(added, 4), 4, added.iptables_lines(4), reloads)
+        for _time in range(2):
+            take_back(machine, plan)
+            after = _file(machine)
+            assert after.theirs == (*before.theirs, *parse(rules_file(4, block(added, 4)), 4, "").theirs)
+            assert after.ours == before.ours
+            assert before.in_place & {"theirs", "ours"} == after.in_place or not before.ours
+            assert machine.kernel[4].chains == machine.loaded()[4].chains
+
+
+def _file(machine: Machine) -> t.Any:
+    return parse(machine.rules[4].read_text(encoding="utf-8"), 4, "")
