@@ -49,7 +49,7 @@ def test_scenario(scenario: str, lab: str, installed: Path) -> None:
     command = [str(ROOT / "tests/lab/lab.py"), "exec", "--lab", lab, "--", "molecule", "test", "-s", scenario]
     # Molecule keeps a run's state under ANSIBLE_HOME, where a run by hand would be in the way.
     env = environment(installed, NETWALL_LAB=lab, ANSIBLE_HOME=str(folder / "ansible"))
-    code = run_logged(command, log, cwd=ROOT / "extensions", env=env)
+    code = run_logged(command, log, cwd=ROOT, env=env)
     if code:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
         pytest.fail(f"{' '.join(command)}: exit code {code}\n{end}\nThe whole log: {log}", pytrace=False)

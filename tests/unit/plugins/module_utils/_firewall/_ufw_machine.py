@@ -136,7 +136,7 @@ class Machine:
             self.kernel = self.loaded()
 
     def operator_adds(self, text: str, family: int, lines: list[str], reloads: bool) -> None:
-        """An operator's ``ufw`` adds a rule: its *text* to the file, its *lines* to the kernel or the whole file anew."""
+        """An operator's ``ufw`` adds a rule: its *text* to the file; to the kernel its *lines*, or all of the file."""
         path = self.rules[family]
         before, end, after = path.read_text(encoding="utf-8").partition("\n### END RULES ###\n")
         path.write_text(before + text + end + after, encoding="utf-8")
@@ -238,7 +238,7 @@ def _family(program: str) -> int:
 def _as_kept(line: str) -> str:
     """*line* as the kernel gives it back, as far as it matters here."""
     head, jump, rest = line.partition(" -j LOG ")
-    return f"{head}{_LIMIT}{jump}{rest.replace(_LIMIT, '')} " if jump and rest.endswith(_LIMIT) else line
+    return f"{head}{_LIMIT}{jump}{rest.replace(_LIMIT, '')}" if jump and rest.endswith(_LIMIT) else line
 
 
 def _as_ufw_writes(text: str, family: int) -> str:

@@ -10,32 +10,23 @@ import contextlib
 import copy
 import dataclasses
 import fcntl
-import json
-import os
 import subprocess
 import sys
-import tempfile
 import typing as t
-from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
-    management,
     system,
     transaction,
     ufw,
     ufw_live,
     ufw_switch,
     watchdog,
-    way_back,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_outbound import with_logging
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
     OperatorsRule,
@@ -43,259 +34,106 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewa
     rules_file,
 )
 
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
 NTP = Flow("ntp-udp-123-out", "outbound", "allow", "udp", 123, ANYWHERE)
 LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("192.0.2.0/24", "2001:db8::/32"))
-CLOSED = Flow("dogstatsd-udp-8125-in", "inbound", "deny", "udp", 8125, ANYWHERE)
 WEB = OperatorsRule("allow", "tcp", dport="80")
-SAME_AS_OURS = OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.0/24", way="out")
-
-WAYS = ("input", "output")
-PREFIX = {4: "ufw", 6: "ufw6"}
-PROGRAMS = {4: "iptables", 6: "ip6tables"}
-TARGETS = {"ACCEPT": "ACCEPT", "DROP": "DROP", "REJECT": "REJECT --reject-with icmp{}-port-unreachable"}
-DEFAULTS = 'IPV6=yes\nDEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="{}"\n'
-BEFORE = """\
-*filter
-:{0}-before-input - [0:0]
-:{0}-before-output - [0:0]
--A {0}-before-output -o lo -j ACCEPT
-COMMIT
-"""
-
-
-class KilledError(BaseException):
-    """The process was killed."""
-
-
-@dataclasses.dataclass
-class Table:
-    """A filter table of the kernel."""
-
-    policies: dict[str, str]
-    chains: dict[str, list[str]]
-
-    def saved(self) -> str:
-        heads = [f":{chain} {self.policies.get(chain, '-')} [0:0]" for chain in self.chains]
-        return "\n".join(["*filter", *heads, *(line for rules in self.chains.values() for line in rules), "COMMIT"])
-
-    def take(self, line: str) -> None:
-        """What one line of iptables-restore's does; it raises where the kernel would refuse."""
-        command, chain, *rest = line.split(" ")
-        rules = self.chains[chain]
-        if command == "-P":
-            self.policies[chain] = rest[0]
-        elif command == "-A":
-            rules.append(line)
-        elif command == "-D" and rest[0].isdigit():
-            del rules[int(rest[0]) - 1]
-        elif command == "-D":
-            rules.remove(line.replace("-D", "-A", 1))
-        elif command == "-F":
-            rules.clear()
-        elif command == "-X":
-            assert not self.chains.pop(chain)
-        else:
-            assert command == "-I"
-            assert 1 <= int(rest[0]) <= len(rules) + 1
-            rules.insert(int(rest[0]) - 1, " ".join(["-A", chain, *rest[1:]]))
-
-
-def untouched() -> Table:
-    """A table that no firewall has been in."""
-    return Table({"INPUT": "ACCEPT", "OUTPUT": "ACCEPT"}, {"INPUT": [], "OUTPUT": []})
 
 
 class Machine:
-    """A host with ufw in *folder*; ``broken`` is the command that fails, ``lives`` counts effects until the end."""
+    """A host with ufw; *broken* is the name of the command that fails, *after* is called when one has worked."""
 
-    def __init__(self, folder: Path, outbound: str = "ACCEPT", *theirs: OperatorsRule) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path) -> None:
         self.rules = {4: folder / "user.rules", 6: folder / "user6.rules"}
-        self.befores = {4: folder / "before.rules", 6: folder / "before6.rules"}
-        self.configuration, self.defaults = folder / "ufw.conf", folder / "default"
-        policy = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "reject"}[outbound]
         for family, path in self.rules.items():
-            text = rules_file(family, *(block(rule, family) for rule in theirs or [WEB]))
-            path.write_text(with_logging(text, family, policy, "high"), encoding="ascii")
-            self.befores[family].write_text(BEFORE.format(PREFIX[family]), encoding="ascii")
-        self.configuration.write_text("# the switch\nENABLED=yes\nLOGLEVEL=high\n", encoding="ascii")
-        self.defaults.write_text(DEFAULTS.format(outbound), encoding="ascii")
-        self.record: dict[str, t.Any] = {}
+            path.write_text(rules_file(family, block(WEB, family)), encoding="ascii")
+        self.after_rules = {4: folder / "after.rules", 6: folder / "after6.rules"}
+        for path in self.after_rules.values():
+            path.write_text("*filter\nCOMMIT\n", encoding="ascii")
+        self.configuration, self.defaults = folder / "ufw.conf", folder / "default"
+        self.configuration.write_text("# the switch\nENABLED=yes\n", encoding="ascii")
+        self.defaults.write_text('IPV6=yes\nDEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n', "ascii")
+        self.state = folder / "state" / "datadog"
         self.broken = ""
-        self.lives: int | None = None
-        self.kernel = {4: untouched(), 6: untouched()}
+        self.after: t.Callable[[], None] = lambda: None
+        self.kernel: dict[int, dict[str, list[str]]] = {}
         self.load()
-
-    # --- What ufw does ---
 
     def load(self) -> None:
         """What ``ufw reload`` does."""
-        for family in self.kernel:
-            self.kernel[family] = self.loaded(family)
-
-    def loaded(self, family: int) -> Table:
-        """The table that the files stand for."""
-        prefix, word = PREFIX[family], self.defaults.read_text(encoding="ascii").split('"')[3]
-        target = TARGETS[word].format("6" if family == 6 else "")
-        track = [f"-p {name} -m conntrack --ctstate NEW -j ACCEPT" for name in ("tcp", "udp")]
-        files = [path[family].read_text(encoding="ascii").splitlines() for path in (self.befores, self.rules)]
-        chains = {
-            "before-output": [],
-            "before-input": [],
-            "user-input": [],
-            "user-output": [],
-            "after-logging-output": [],
-            "skip-to-policy-output": [f"-j {target}"],
-            "reject-output": [f"-j {target}"] if word == "REJECT" else [],
-            "track-output": track if word == "ACCEPT" else [],
-        }
-        for line in [line for text in files for line in text if line.startswith("-A ")]:
-            chain, _space, rule = line.partition(" ")[2].partition(" ")
-            if chain.partition("-")[2] in chains:
-                chains[chain.partition("-")[2]].append(rule)
-        for way in WAYS:
-            chains[f"before-{way}"].append(f"-j {prefix}-user-{way}")
-        table = untouched()
-        table.policies["OUTPUT"] = "ACCEPT" if word == "ACCEPT" else "DROP"
-        table.policies["INPUT"] = "DROP"
-        for way in WAYS:
-            table.chains[way.upper()].append(f"-A {way.upper()} -j {prefix}-before-{way}")
-        for chain, rules in chains.items():
-            table.chains[f"{prefix}-{chain}"] = [f"-A {prefix}-{chain} {rule}" for rule in rules]
-        return table
-
-    def switch(self, on: bool) -> None:
-        """What ``ufw enable`` and ``ufw disable`` do; the latter leaves its chains behind."""
-        text = self.configuration.read_text(encoding="ascii").partition("ENABLED=")
-        self.configuration.write_text(f"{text[0]}ENABLED={'yes' if on else 'no'}\nLOGLEVEL=high\n", encoding="ascii")
-        for family in self.kernel:
-            self.happen()
-            if on:
-                self.kernel[family] = self.loaded(family)
-            else:
-                self.kernel[family].policies.update(INPUT="ACCEPT", OUTPUT="ACCEPT")
-
-    def add(self, rule: OperatorsRule, first: bool = False) -> None:
-        """What ``ufw`` does to add an operator's *rule*, before or behind all that stands."""
-        before, start, rest = self.rules[4].read_text(encoding="ascii").partition("### RULES ###\n")
-        rules, end, after = rest.partition("\n### END RULES ###\n")
-        rules = block(rule, 4) + rules if first else rules + block(rule, 4)
-        self.rules[4].write_text(before + start + rules + end + after, encoding="ascii")
-        if first:
-            loaded = self.loaded(4).chains
-            self.kernel[4].chains.update({chain: loaded[chain] for chain in ("ufw-user-input", "ufw-user-output")})
-        else:
-            for line in rule.iptables_lines(4):
-                self.kernel[4].take(line)
-
-    # --- What we do ---
-
-    def happen(self) -> None:
-        """Be killed before the next effect, if it is time."""
-        if self.lives is not None:
-            if not self.lives:
-                raise KilledError
-            self.lives -= 1
+        for family, path in self.rules.items():
+            lines = [line for line in path.read_text(encoding="ascii").splitlines() if line.startswith("-A ")]
+            prefix = "ufw6" if family == 6 else "ufw"
+            self.kernel[family] = {
+                **{f"{prefix}-before-{way}": [f"-A {prefix}-before-{way} -j {prefix}-user-{way}"] for way in WAYS},
+                **{f"{prefix}-user-{way}": [x for x in lines if f" {prefix}-user-{way} " in x] for way in WAYS},
+            }
 
     def command(self, argv: list[str], stdin: str | None = None) -> str:
-        """iptables-save and iptables-restore, for both families; ufw itself."""
+        """iptables-save and iptables-restore, for both families."""
+        name, _dash, what = argv[0].partition("-")
         if argv[0] == self.broken:
             raise FirewallError(f"'{argv[0]}' ended with 4: no such luck")
-        if argv[0] == "ufw":
-            self.happen()
-            self.switch(argv[-1] == "enable")
-            return ""
-        program, _dash, what = argv[0].partition("-")
-        family = 6 if program == "ip6tables" else 4
+        chains = self.kernel[6 if name == "ip6tables" else 4]
         if what == "save":
-            return self.kernel[family].saved()
-        self.happen()
-        changed = copy.deepcopy(self.kernel[family])
+            return "\n".join(["*filter", *(line for rules in chains.values() for line in rules), "COMMIT", ""])
         for line in (stdin or "").splitlines()[1:-1]:
-            changed.take(line)
-        self.kernel[family] = changed
+            if line.startswith("-P"):
+                continue
+            command, chain, *rest = line.split(" ")
+            if command == "-A":
+                chains[chain].append(line)
+            elif command == "-D":
+                del chains[chain][int(rest[0]) - 1]
+            else:
+                chains[chain].insert(int(rest[0]) - 1, " ".join(["-A", chain, *rest[1:]]))
+        self.after()
         return ""
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file, or leave a half of it beside it when killed."""
-        try:
-            self.happen()
-        except KilledError:
-            self.folder.joinpath(f".{os.path.basename(path)}.netwall").write_bytes(data[:7])
-            raise
-        WRITE(path, data)
-
-    def run(self, *flows: Flow, **asked: t.Any) -> Outcome:
-        return transaction.reconcile(ufw.Ufw(), Request(flows=flows, **asked), {}, 0).outcome
-
-    def predict(self, *flows: Flow, **asked: t.Any) -> Outcome:
-        return transaction.predict(ufw.Ufw(), Request(flows=flows, **asked)).outcome
+    def run(self, *flows: Flow, check_mode: bool = False, **asked: t.Any) -> Outcome:
+        request = Request(flows=flows, **asked)
+        if check_mode:
+            return transaction.predict(ufw.Ufw(), request).outcome
+        return transaction.reconcile(ufw.Ufw(), request, {}, 0).outcome
 
     def fault(self, *flows: Flow, **asked: t.Any) -> str:
         with pytest.raises(FirewallError) as caught:
             self.run(*flows, **asked)
         return str(caught.value)
 
-    def start(self, *flows: Flow, lives: int | None = None, **asked: t.Any) -> dict[str, t.Any]:
-        """Begin a run of which only the first *lives* effects come about; its way back, as it is kept on the disk."""
-        backend = ufw.Ufw()
-        with backend.exclusive(), self.limited(lives):
-            plan = backend.plan(Request(flows=flows, **asked), self.record)
-            self.record = json.loads(json.dumps(plan.record))
-            snapshot: dict[str, t.Any] = json.loads(json.dumps(plan.snapshot))
-            plan.apply(lambda _step: None)
-        return snapshot
-
-    def restore(self, snapshot: dict[str, t.Any], lives: int | None = None) -> None:
-        with self.limited(lives):
-            ufw.Ufw().restore(snapshot)
-
-    @contextlib.contextmanager
-    def limited(self, lives: int | None) -> t.Iterator[None]:
-        self.lives = lives
-        with contextlib.suppress(KilledError):
-            yield
-        self.lives = None
-
     def everything(self) -> t.Any:
         """All that a run could change."""
-        files = {path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file()}
-        return {name: content for name, content in files.items() if "lock" not in name}, copy.deepcopy(self.kernel)
+        files = (*self.rules.values(), *self.after_rules.values(), self.defaults)
+        return {path.name: path.read_bytes() for path in files}, copy.deepcopy(self.kernel), self.state.exists()
+
+    @property
+    def record(self) -> t.Any:
+        """What is kept about a ufw that we switched on."""
+        return Journal(str(self.state)).state()["record"].get("switched_on")
 
 
-WRITE = system.write_atomically
-
-
-def made(folder: Path, patch: pytest.MonkeyPatch, outbound: str = "ACCEPT", *theirs: OperatorsRule) -> Machine:
-    """A host in *folder* that is taken for this one."""
-    machine = Machine(folder, outbound, *theirs)
-    patch.setattr(ufw, "RULES_PATHS", {family: str(path) for family, path in machine.rules.items()})
-    patch.setattr(ufw, "BEFORE_PATHS", {family: str(path) for family, path in machine.befores.items()})
-    patch.setattr(ufw, "CONFIGURATION", str(machine.configuration))
-    patch.setattr(ufw, "DEFAULTS", str(machine.defaults))
-    patch.setattr(ufw, "UFW_LOCK", str(folder / "ufw.lock"))
-    patch.setattr(ufw, "_KERNEL_HAS_IPV6", str(machine.defaults))
-    patch.setattr(management, "peers_on", lambda _port: set())
-    for module in (ufw_live, ufw_switch):
-        patch.setattr(module, "run", machine.command)
-    for module in (ufw, system):
-        patch.setattr(module, "write_atomically", machine.write)
-    patch.setattr(ufw_switch, "has_systemd", lambda: False)
-    patch.setattr(system, "_POLL", 0.001)
-    return machine
+WAYS = ("input", "output")
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A host with ufw whose journal and lock are in *tmp_path*, and whose watchdog is always there."""
-    state, lock = str(tmp_path / "state" / "datadog"), str(tmp_path / "lock")
-    (tmp_path / "state").mkdir()
-    for module in (transaction, way_back):
-        monkeypatch.setattr(module, "Journal", lambda: Journal(state))
-        monkeypatch.setattr(module, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
-    monkeypatch.setattr(watchdog, "arm", lambda _change, _maker: None)
+    made = Machine(tmp_path)
+    monkeypatch.setattr(ufw, "RULES_PATHS", {family: str(path) for family, path in made.rules.items()})
+    monkeypatch.setattr(ufw, "CONFIGURATION", str(made.configuration))
+    monkeypatch.setattr(ufw, "DEFAULTS", str(made.defaults))
+    monkeypatch.setattr(ufw, "UFW_LOCK", str(tmp_path / "ufw.lock"))
+    monkeypatch.setattr(ufw, "_KERNEL_HAS_IPV6", str(made.defaults))
+    monkeypatch.setattr(ufw, "AFTER_PATHS", {family: str(path) for family, path in made.after_rules.items()})
+    monkeypatch.setattr(transaction, "Journal", lambda: Journal(str(made.state)))
+    lock = str(tmp_path / "lock")
+    monkeypatch.setattr(transaction, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
+    monkeypatch.setattr(watchdog, "arm", lambda *_of_what: None)
     monkeypatch.setattr(watchdog, "disarm", lambda: None)
-    return made(tmp_path, monkeypatch)
+    monkeypatch.setattr(ufw_live, "run", made.command)
+    monkeypatch.setattr(system, "_POLL", 0.001)
+    return made
 
 
 # --- A run ------------------------------------------------------------------------------------------------------------
@@ -304,8 +142,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_a_run_changes_files_and_kernel_alike(machine: Machine) -> None:
     outcome = machine.run(NTP, LOGS)
     assert outcome.added == ("logs-tcp-443-out", "ntp-udp-123-out")
-    _files, kernel = machine.everything()
-    assert [line.rpartition(" -j ")[0] for line in kernel[4].chains["ufw-user-output"]] == [
+    _files, kernel, _state = machine.everything()
+    assert [line.rpartition(" -j ")[0] for line in kernel[4]["ufw-user-output"]] == [
         "-A ufw-user-output -p tcp -d 192.0.2.0/24 --dport 443",
         "-A ufw-user-output -p udp --dport 123",
     ]
@@ -313,69 +151,39 @@ def test_a_run_changes_files_and_kernel_alike(machine: Machine) -> None:
     assert machine.kernel == kernel
 
 
-@pytest.mark.parametrize("default", ["allow", "deny", "unmanaged"])
-def test_a_second_run_touches_nothing(machine: Machine, default: str) -> None:
-    machine.run(NTP, default_outbound=default)
+def test_a_second_run_touches_nothing(machine: Machine) -> None:
+    machine.run(NTP)
     machine.broken = "iptables-restore"
     before = [path.stat().st_ino for path in machine.rules.values()]
-    assert not machine.run(NTP, default_outbound=default).changed
+    assert not machine.run(NTP).changed
     assert [path.stat().st_ino for path in machine.rules.values()] == before
 
 
 @pytest.mark.parametrize("flows", [(), (NTP,), (NTP, LOGS)])
-def test_what_is_predicted_is_what_the_run_then_does_and_changes_nothing(
+def test_check_mode_predicts_what_the_run_then_does_and_changes_nothing(
     machine: Machine, flows: tuple[Flow, ...]
 ) -> None:
     machine.run(LOGS)
     before = machine.everything()
-    predicted = machine.predict(*flows)
+    predicted = machine.run(*flows, check_mode=True)
     assert machine.everything() == before
     assert machine.run(*flows) == predicted
 
 
-@pytest.mark.parametrize("default", ["allow", "deny", "unmanaged"])
-def test_absent_leaves_what_was_there(machine: Machine, default: str) -> None:
+def test_absent_leaves_what_was_there(machine: Machine) -> None:
     before = machine.everything()
-    machine.run(NTP, LOGS, default_outbound=default)
+    machine.run(NTP, LOGS)
     machine.run(state="absent")
     assert machine.everything() == before
 
 
-@pytest.mark.parametrize("default", ["allow", "deny"])
-@pytest.mark.parametrize("stood", ["ACCEPT", "DROP", "REJECT"])
-def test_the_kernel_has_the_default_that_the_files_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stood: str, default: str
-) -> None:
-    machine = made(tmp_path, monkeypatch, stood)
-    machine.start(NTP, default_outbound=default)
-    kernel = copy.deepcopy(machine.kernel)
-    machine.load()
-    assert machine.kernel == kernel
-    assert machine.kernel[4].policies["OUTPUT"] == ("DROP" if default == "deny" else "ACCEPT")
-
-
 @pytest.mark.parametrize("value", ["no", '"no"', "maybe"])
 def test_ipv6_is_left_alone_where_ufw_does_none(machine: Machine, value: str) -> None:
-    machine.defaults.write_text(f"{DEFAULTS.format('ACCEPT')}#IPV6=yes\nIPV6={value}\n", encoding="ascii")
+    machine.defaults.write_text(f"IPV6=yes\n#IPV6=yes\nIPV6={value}\nDEFAULT_OUTPUT_POLICY=ACCEPT\n", encoding="ascii")
     before = machine.everything()
     assert machine.run(NTP).warnings
     after = machine.everything()
     assert (after[0]["user6.rules"], after[1][6]) == (before[0]["user6.rules"], before[1][6])
-
-
-def test_a_firewall_tells_what_there_is_of_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def said() -> tuple[bool, bool, bool]:
-        found = ufw.Ufw().presence()
-        return found.is_installed, found.is_active, found.is_enabled
-
-    monkeypatch.setattr(ufw.shutil, "which", lambda *_arguments, **_path: "/usr/sbin/ufw")
-    assert said() == (True, True, True)
-    machine.kernel[4] = untouched()
-    assert said() == (True, False, True)
-    machine.switch(on=False)
-    assert said() == (True, False, False)
-    monkeypatch.setattr(ufw.shutil, "which", lambda *_arguments, **_path: None)
-    assert said() == (False, False, False)
 
 
 # --- All or nothing ---------------------------------------------------------------------------------------------------
@@ -388,33 +196,18 @@ def test_a_firewall_tells_what_there_is_of_it(machine: Machine, monkeypatch: pyt
         ("ip6tables-restore", "Loading the IPv6 rules failed: 'ip6tables-restore' ended with 4: no such luck; "),
     ],
 )
-@pytest.mark.parametrize("default", ["deny", "unmanaged"])
-def test_a_kernel_that_takes_one_family_only_gets_none(
-    machine: Machine, broken: str, said: str, default: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_that_takes_one_family_only_gets_none(machine: Machine, broken: str, said: str) -> None:
     machine.run(LOGS)
     before = machine.everything()
     machine.broken = broken
-    # What is broken is well again when we go back, but for what was never changed.
-    monkeypatch.setattr(way_back, "take_back", mended(machine, way_back.take_back))
-    monkeypatch.setattr(transaction, "take_back", mended(machine, way_back.take_back))
-    assert machine.fault(NTP, precedence="ours", default_outbound=default).startswith(said)
+    assert machine.fault(NTP, precedence="ours").startswith(said)
     assert machine.everything() == before
 
 
-def mended(machine: Machine, work: t.Callable[..., None]) -> t.Callable[..., None]:
-    """*work* that is done once nothing is broken any more."""
-
-    def do(*arguments: t.Any) -> None:
-        machine.broken = ""
-        work(*arguments)
-
-    return do
-
-
 def test_going_back_knows_ours_from_theirs_that_say_the_same(machine: Machine) -> None:
+    same = OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.0/24", way="out")
     everything = OperatorsRule("deny", way="out")
-    machine.rules[4].write_text(rules_file(4, block(everything, 4), block(SAME_AS_OURS, 4)), encoding="ascii")
+    machine.rules[4].write_text(rules_file(4, block(everything, 4), block(same, 4)), encoding="ascii")
     machine.load()
     machine.run(LOGS, precedence="ours")
     before = machine.everything()
@@ -429,11 +222,13 @@ def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
 ) -> None:
     machine.run(LOGS)
     before = machine.everything()
+    write, left = system.write_atomically, [name]
 
     def write_or_fail(path: str, data: bytes) -> None:
-        if path.endswith(f"/{name}"):
+        if path.endswith(f"/{name}") and left:
+            left.clear()
             raise OSError(28, "No space left on device")
-        WRITE(path, data)
+        write(path, data)
 
     monkeypatch.setattr(ufw, "write_atomically", write_or_fail)
     said = machine.fault(NTP, precedence="ours")
@@ -441,257 +236,118 @@ def test_a_file_that_cannot_be_written_leaves_all_as_it_was(
     assert machine.everything() == before
 
 
-@pytest.mark.parametrize("family", [4, 6])
-def test_a_ufw_that_is_not_loaded_is_refused_before_anything_is_changed(machine: Machine, family: int) -> None:
-    machine.kernel[family] = untouched()
-    before = machine.everything()
-    assert machine.fault(NTP).startswith(f"ufw is switched on, but its IPv{family} rules are not in the kernel ")
-    assert machine.everything() == before
+# As little as stood on a host before us.
+RECORD = {"files": {}, "chains": {}, "policies": {}, "loopback": [], "unit": "", "sysctls": {}}
 
 
-# --- Back from every point --------------------------------------------------------------------------------------------
+@pytest.fixture
+def switch(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[t.Any]:
+    """What was done to the switch of a ufw that is off; it is stuck if the list begins with an error."""
+    machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
+    calls: list[t.Any] = []
 
-THEIRS = (
-    WEB,
-    SAME_AS_OURS,
-    OperatorsRule("deny", "udp", way="out"),
-    OperatorsRule("limit", "tcp", dport="22"),
-    OperatorsRule("allow", "tcp", dport="25", way="out", interface="eth0"),
-    OperatorsRule("deny", "udp", dport="8125"),
-)
-ADDED = (OperatorsRule("deny", "tcp", dport="8443", way="out"), OperatorsRule("allow", "tcp", dport="8080"))
-_theirs = st.lists(st.sampled_from(THEIRS), min_size=1, max_size=4, unique=True)
-_asked = st.fixed_dictionaries(
-    {
-        "flows": st.lists(st.sampled_from([NTP, LOGS, CLOSED]), unique=True).map(tuple),
-        "precedence": st.sampled_from(["theirs", "ours"]),
-        "default_outbound": st.sampled_from(["unmanaged", "allow", "deny"]),
-        "state": st.sampled_from(["present", "present", "present", "absent"]),
-    }
-)
-_words = st.sampled_from(["ACCEPT", "DROP", "REJECT"])
-_additions = st.tuples(st.sampled_from(ADDED), st.booleans())
-_lives = st.one_of(st.none(), st.integers(0, 16))
-NOTHING_ASKED = {"flows": (), "precedence": "theirs", "default_outbound": "unmanaged", "state": "present"}
-ASKED = {**NOTHING_ASKED, "flows": (NTP, LOGS), "precedence": "ours", "default_outbound": "deny"}
-
-
-def begin(machine: Machine, asked: dict[str, t.Any], lives: int | None = None) -> dict[str, t.Any]:
-    return machine.start(*asked["flows"], lives=lives, **{name: asked[name] for name in asked if name != "flows"})
-
-
-@contextlib.contextmanager
-def a_machine(outbound: str = "ACCEPT", theirs: t.Sequence[OperatorsRule] = (WEB,)) -> t.Iterator[Machine]:
-    """A host of one example's own, whose disk needs no waiting for."""
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _descriptor: None)
-        patch.setattr(ufw, "_ufw_commands", set)
-        yield made(Path(folder), patch, outbound, *theirs)
-
-
-@given(_words, _theirs, _asked, _asked, st.none() | _additions, _lives, _lives)
-@example("ACCEPT", [WEB], NOTHING_ASKED, ASKED, None, None, None)
-def test_from_wherever_a_run_was_stopped_the_way_back_leads_to_what_stood(
-    outbound: str,
-    theirs: list[OperatorsRule],
-    before: dict[str, t.Any],
-    then: dict[str, t.Any],
-    addition: tuple[OperatorsRule, bool] | None,
-    lives: int | None,
-    lives_back: int | None,
-) -> None:
-    with a_machine(outbound, theirs) as machine:
-        begin(machine, before)
-        if addition:
-            machine.add(*addition)
-        stood = machine.everything()
-        snapshot = begin(machine, then, lives)
-        machine.restore(snapshot, lives_back)
-        machine.restore(snapshot)
-        assert machine.everything() == stood
-        machine.restore(snapshot)
-        assert machine.everything() == stood
-
-
-@given(_words, _theirs, _asked, _asked, _additions, _lives)
-def test_what_an_operator_did_in_between_stays_and_ours_are_the_old_ones(
-    outbound: str,
-    theirs: list[OperatorsRule],
-    before: dict[str, t.Any],
-    then: dict[str, t.Any],
-    addition: tuple[OperatorsRule, bool],
-    lives: int | None,
-) -> None:
-    with a_machine(outbound, theirs) as machine:
-        begin(machine, before)
-        ours = ufw._read_files().ours
-        foreign = [rule for rule in ufw._read_files().files[4].theirs]
-        default = machine.defaults.read_bytes()
-        snapshot = begin(machine, then, lives)
-        machine.add(*addition)
-        machine.restore(snapshot)
-        host = ufw._read_files()
-        kept = [rule.line for rule in host.files[4].theirs]
-        added = addition[0].tuple_line(4)
-        assert kept == ([added, *(r.line for r in foreign)] if addition[1] else [*(r.line for r in foreign), added])
-        assert (host.ours, machine.defaults.read_bytes()) == (ours, default)
-        kernel = copy.deepcopy(machine.kernel)
+    def switch_on() -> None:
+        calls.append("on")
+        if isinstance(calls[0], Exception):
+            raise calls[0]
+        machine.configuration.write_text("ENABLED=yes\n", encoding="ascii")
         machine.load()
-        assert machine.kernel == kernel
+
+    monkeypatch.setattr(ufw_switch, "refuse_to_switch_on", lambda _defaults: None)
+    monkeypatch.setattr(ufw_switch, "remember", lambda *_arguments: RECORD)
+    monkeypatch.setattr(ufw_switch, "switch_on", switch_on)
+    monkeypatch.setattr(ufw_switch, "switch_off", lambda record, running: calls.append(("off", record, running)))
+    return calls
 
 
-@given(_asked.filter(lambda asked: asked["state"] == "present"), _lives, _lives)
-def test_a_ufw_that_was_off_is_off_again_and_nothing_of_it_is_left(
-    asked: dict[str, t.Any], lives: int | None, lives_back: int | None
-) -> None:
-    with a_machine() as machine:
-        off(machine)
-        stood = machine.everything()
-        snapshot = begin(machine, {**asked, "enable": True, "management": False}, lives)
-        machine.restore(snapshot, lives_back)
-        machine.restore(snapshot)
-        assert machine.everything() == stood
-
-
-@given(_asked.filter(lambda asked: asked["state"] == "present"), _lives, _lives)
-def test_a_ufw_that_we_were_switching_off_is_on_again(
-    asked: dict[str, t.Any], lives: int | None, lives_back: int | None
-) -> None:
-    with a_machine() as machine:
-        off(machine)
-        begin(machine, {**asked, "enable": True, "management": False})
-        stood = machine.everything()
-        snapshot = begin(machine, {**NOTHING_ASKED, "state": "absent"}, lives)
-        machine.restore(snapshot, lives_back)
-        machine.restore(snapshot)
-        assert machine.everything() == stood
-
-
-def off(machine: Machine) -> None:
-    """Have a ufw that was never on."""
-    machine.switch(on=False)
-    machine.kernel = {4: untouched(), 6: untouched()}
-
-
-def test_at_boot_before_ufw_has_started_the_way_back_writes_files_alone(machine: Machine) -> None:
-    files, _kernel = machine.everything()
-    snapshot = machine.start(NTP, default_outbound="deny")
-    machine.kernel = {4: untouched(), 6: untouched()}
-    machine.restore(snapshot)
-    assert machine.everything() == (files, {4: untouched(), 6: untouched()})
-
-
-def test_a_ufw_that_is_half_loaded_is_started_afresh(machine: Machine) -> None:
-    stood = machine.everything()
-    snapshot = machine.start(NTP)
-    del machine.kernel[4].chains["ufw-before-output"][-1]
-    machine.restore(snapshot)
-    assert machine.everything() == stood
-
-
-def test_rules_of_a_family_that_ufw_no_longer_looks_after_come_back_too(machine: Machine) -> None:
-    machine.start(NTP)
-    machine.defaults.write_text(DEFAULTS.format("ACCEPT").replace("IPV6=yes", "IPV6=no"), encoding="ascii")
-    stood = machine.everything()
-    snapshot = machine.start(state="absent")
-    assert machine.everything()[1][6] != stood[1][6]
-    machine.restore(snapshot)
-    assert machine.everything() == stood
-
-
-def test_chains_that_a_ufw_left_which_somebody_switched_off_are_no_concern_of_the_way_back(machine: Machine) -> None:
-    machine.start(NTP)
-    machine.switch(on=False)
-    stood = machine.everything()
-    snapshot = machine.start(state="absent")
-    assert machine.everything() != stood
-    machine.restore(snapshot)
-    assert machine.everything() == stood
-
-
-# --- Switched on by our hand ------------------------------------------------------------------------------------------
-
-
-def record(machine: Machine) -> t.Any:
-    """What is known of the time before ufw came on."""
-    return transaction.Journal().state()["record"]["switched_on"]
-
-
-def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Machine) -> None:
-    off(machine)
+def test_a_ufw_that_does_not_come_on_is_left_off_with_its_old_rules(machine: Machine, switch: list[t.Any]) -> None:
     before = machine.everything()
-    machine.broken = "ufw"
+    switch.append(FirewallError("ufw is ill"))
     said = machine.fault(NTP, enable=True, management=False)
-    assert said == "Switching ufw on failed: 'ufw' ended with 4: no such luck; the old rules are back."
+    assert said == "Switching ufw on failed: ufw is ill; the old rules are back."
+    assert switch[1:] == ["on", ("off", {**RECORD, "peers": []}, True)]
     assert machine.everything() == before
 
 
-def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine) -> None:
-    off(machine)
+def test_a_ufw_that_came_on_by_our_hand_is_on_record(machine: Machine, switch: list[t.Any]) -> None:
     assert machine.run(NTP, enable=True, management=False).after[0] == "ufw is on"
-    assert record(machine)["peers"] == []
-    assert record(machine)["policies"]["4"] == {"INPUT": "ACCEPT", "OUTPUT": "ACCEPT"}
+    assert switch == ["on"]
+    assert machine.record == {**RECORD, "peers": []}
 
 
-def test_a_ufw_that_comes_on_denies_what_it_was_told_to(machine: Machine) -> None:
-    off(machine)
-    machine.run(NTP, enable=True, management=False, default_outbound="deny")
-    kernel = copy.deepcopy(machine.kernel)
-    machine.load()
-    assert machine.kernel == kernel
-    assert kernel[6].policies["OUTPUT"] == "DROP"
-
-
-def test_what_forbids_to_switch_ufw_on_is_predicted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_forbids_to_switch_ufw_on_is_said_in_check_mode_too(
+    machine: Machine, switch: list[t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_defaults: t.Mapping[str, str]) -> None:
         raise FirewallError("There is another firewall.")
 
-    off(machine)
     monkeypatch.setattr(ufw_switch, "refuse_to_switch_on", refuse)
-    before = machine.everything()
-    assert machine.fault(NTP, enable=True, management=False) == "There is another firewall."
-    with pytest.raises(FirewallError, match=r"There is another firewall\."):
-        machine.predict(NTP, enable=True, management=False)
-    assert machine.everything() == before
+    for check_mode in (True, False):
+        said = machine.fault(NTP, enable=True, management=False, check_mode=check_mode)
+        assert said == "There is another firewall."
+    assert switch == []
 
 
-def test_the_sessions_that_are_kept_are_those_that_are_open_when_ufw_comes_on(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_the_session_that_is_kept_is_the_one_that_is_open_when_ufw_comes_on(
+    machine: Machine, switch: list[t.Any]
 ) -> None:
-    monkeypatch.setattr(management, "peers_on", lambda _port: {"203.0.113.9"})
     for number in (1, 2):
-        machine.switch(on=False)
-        machine.run(NTP, enable=True, session=Session(f"198.51.100.{number}", 50000, "192.0.2.11", 22))
-    assert record(machine)["peers"] == ["198.51.100.2", "203.0.113.9"]
+        switch.append("off by hand")
+        machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
+        session = Session(f"198.51.100.{number}", 50000, "192.0.2.11", 22)
+        machine.run(NTP, enable=True, session=session)
+    assert machine.record == {**RECORD, "peers": ["198.51.100.2"]}
 
 
-def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine) -> None:
-    off(machine)
+def test_a_ufw_that_came_on_by_our_hand_goes_off_again(machine: Machine, switch: list[t.Any]) -> None:
     before = machine.everything()
-    machine.run(NTP, enable=True, management=False, default_outbound="deny")
+    machine.run(NTP, enable=True, management=False)
     assert machine.run(state="absent").after[0] == "ufw is off"
+    assert switch == ["on", ("off", {**RECORD, "peers": []}, True)]
+    assert machine.everything()[0::2] == before[0::2]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_ufw_that_is_not_loaded_is_refused_before_anything_is_changed(machine: Machine, family: int) -> None:
+    machine.kernel[family] = {}
+    before = machine.everything()
+    assert machine.fault(NTP).startswith(f"ufw is switched on, but its IPv{family} rules are not in the kernel ")
     assert machine.everything() == before
 
 
 # --- Others at work ---------------------------------------------------------------------------------------------------
 
 
-def test_a_ufw_command_that_erases_our_rules_is_followed_by_another_pass(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An operator's ``ufw allow 8080`` that had read the files before us and writes back what it read."""
-    left = [rules_file(4, block(WEB, 4), block(dataclasses.replace(WEB, dport="8080"), 4))]
+def rewrite(machine: Machine, times: int) -> t.Callable[[], None]:
+    """An operator's ``ufw allow 8080`` that had read the files before us and writes back what it read, some times."""
+    left = [None] * times
+    text = rules_file(4, block(WEB, 4), block(dataclasses.replace(WEB, dport="8080"), 4))
 
     def write_back() -> None:
         if left:
-            machine.rules[4].write_text(left.pop(), encoding="ascii")
+            left.pop()
+            machine.rules[4].write_text(text, encoding="ascii")
             machine.load()
 
-    monkeypatch.setattr(ufw, "_ufw_lock", between(write_back))
+    return write_back
+
+
+def test_a_ufw_command_that_erases_our_rules_is_followed_by_another_pass(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 1)))
     assert machine.run(NTP).added == ("ntp-udp-123-out",)
     text = machine.rules[4].read_text(encoding="ascii")
     assert "--dport 8080" in text
     assert "--dport 123" in text
+
+
+def test_something_that_erases_our_rules_again_and_again_is_reported(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "_TIMEOUT", 0.3)
+    monkeypatch.setattr(ufw, "_ufw_lock", between(rewrite(machine, 999)))
+    assert "something keeps changing the firewall: for 0.3 seconds our rules have not stayed" in machine.fault(NTP)
 
 
 def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.Any]]:
