@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Runs as root on a host and prints, as text that can be compared, everything that a firewall may leave a trace in.
-# With the argument "theirs": the rules of everybody but netwall.datadog in ufw's files, byte for byte, and no more.
+# With the argument "theirs": the rules of everybody but netwall.datadog in ufw's files, byte for byte, and no more. With
+# "rules": all but the kernel's settings, which an interface takes over when it comes up, sooner or later in a boot.
 set -eu
 
 mark=$(printf 'netwall.datadog:' | od -An -v -tx1 | tr -d ' \n')
@@ -32,8 +33,10 @@ for program in iptables-save ip6tables-save; do
 done
 echo '== nft'
 nft --stateless list ruleset
-echo '== kernel settings'
-sysctl --all --pattern '^net[.](ipv[46][.](conf|icmp|ip_forward|tcp_)|netfilter.nf_conntrack_(helper|tcp_loose|log))' 2>/dev/null
+if [ "${1:-}" != rules ]; then
+    echo '== kernel settings'
+    sysctl --all --pattern '^net[.](ipv[46][.](conf|icmp|ip_forward|tcp_)|netfilter.nf_conntrack_(helper|tcp_loose|log))' 2>/dev/null
+fi
 echo '== units'
 for unit in ufw firewalld; do
     systemctl is-enabled "$unit" 2>/dev/null || :

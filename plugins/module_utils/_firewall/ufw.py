@@ -144,7 +144,7 @@ class Plan:
         return {
             "enabled": self.host.enabled,
             "texts": {path: self.host.texts[path] for path in self._written},
-            "chains": {str(family): self.host.live[family].user_chains() for family in self.edits},
+            "chains": {str(family): self.host.live[family].user_chains() for family in self._families},
             "rules": [dataclasses.asdict(rule) for rule in self.rules],
             "switched_on": self.switched_on,
         }
@@ -153,8 +153,13 @@ class Plan:
     def _written(self) -> t.Iterable[str]:
         """The files that we write, and those that ufw rewrites when it is switched, which a power cut may damage."""
         switches = self.switch_on or self.switch_off
-        rewritten = (CONFIGURATION, *RULES_PATHS.values()) if switches else ()
+        rewritten = (CONFIGURATION, *RULES_PATHS.values()) if switches else map(RULES_PATHS.__getitem__, self._families)
         return dict.fromkeys((*(path for path in rewritten if path in self.host.texts), *self.texts))
+
+    @property
+    def _families(self) -> list[int]:
+        """Those of which the rules change in the kernel or in the file: one is put back in the order of the other."""
+        return [family for family in self.host.live if family in self.edits or RULES_PATHS[family] in self.texts]
 
     def apply(self, step: t.Callable[[str], None]) -> None:
         ufw = self.ufw or Ufw()
@@ -240,8 +245,10 @@ class Ufw:
             if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
                 with self.released():
                     ufw_switch.switch_off(before, True)
-            for path, text in snapshot["texts"].items():
-                put_back(path, encode(_merged(path, text)))
+            for path in snapshot["texts"]:
+                # A ufw that was on is told by it whether it has to be started again.
+                if path != CONFIGURATION or not snapshot["enabled"]:
+                    put_back(path, encode(_merged(path, snapshot["texts"])))
             if snapshot["enabled"]:
                 self._load_again(snapshot)
 
@@ -416,8 +423,9 @@ def _as_before(switched_on: t.Mapping[str, t.Any], file: RulesFile) -> str:
     return file.with_rules((), "theirs")
 
 
-def _merged(path: str, old: str) -> str:
-    """The file at *path* as it was when it held *old*, but for what others changed in it since."""
+def _merged(path: str, texts: t.Mapping[str, str]) -> str:
+    """The file at *path* as it was when the files held *texts*, but for what others changed in it since."""
+    old = texts[path]
     now = read_text(path) if os.path.exists(path) else old
     if path == CONFIGURATION:
         enabled = _settings(old).get("ENABLED", "no")
@@ -428,11 +436,20 @@ def _merged(path: str, old: str) -> str:
         if path == AFTER_PATHS[family]:
             return ufw_outbound.with_block(now, family, ufw_outbound.has_block(old))
         if path == rules_path:
-            before, current = parse(old, family, path), parse(now, family, path)
-            if [*map(_said, before.theirs)] == [*map(_said, current.theirs)]:
-                return old
-            return current.with_rules(before.ours, "theirs" if "theirs" in before.in_place else "ours")
+            return _merged_rules(parse(old, family, path), parse(now, family, path), texts)
     return old
+
+
+def _merged_rules(before: RulesFile, now: RulesFile, texts: t.Mapping[str, str]) -> str:
+    """*before*, or where others changed their rules since, *now* with our rules of *before*; *texts* as above."""
+    if [*map(_said, before.theirs)] == [*map(_said, now.theirs)]:
+        return texts[RULES_PATHS[before.family]]
+    text = now.with_rules(before.ours, "theirs" if "theirs" in before.in_place else "ours")
+    if DEFAULTS not in texts:
+        return text
+    # With the default we changed what is logged of the packets that meet it.
+    level = _settings(read_text(CONFIGURATION)).get("LOGLEVEL", "")
+    return ufw_outbound.with_logging(text, before.family, ufw_outbound.policy_of(_settings(texts[DEFAULTS])), level)
 
 
 def _is_damaged(path: str) -> bool:

@@ -199,7 +199,8 @@ def network_unit(address: Address, *, gateway: bool) -> str:
 
 def asking_unit(number: int) -> str:
     """Write the same for machine `number` that has its addresses and routes from DHCP, DHCPv6 and advertisements."""
-    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[Link]\nMACAddress={_hardware_address(number)}\n"
+    # As long as a lease runs, its place is for who had it: known by that place, whatever host is there now.
+    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[DHCPv6]\nDUIDType=link-layer\n\n[Link]\nMACAddress={_hardware_address(number)}\n"
 
 
 def interfaces_file(address: Address) -> str:
@@ -295,8 +296,11 @@ def internet_files() -> dict[str, str]:
         # -x: a container may not set the clock.
         "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
         "etc/squid/squid.conf": SQUID_CONFIGURATION,
-        # dnsmasq and squid come up together with the network: let them bind addresses that are not there yet.
-        "etc/sysctl.d/lab.conf": "net.ipv4.ip_nonlocal_bind = 1\nnet.ipv6.ip_nonlocal_bind = 1\n",
+        # dnsmasq and squid come up together with the network: let them bind addresses that are not there yet. Who does
+        # not forward says so to its neighbours, and systemd-networkd 257 then forgets that it advertised a way out.
+        "etc/sysctl.d/lab.conf": (
+            "net.ipv4.ip_nonlocal_bind = 1\nnet.ipv6.ip_nonlocal_bind = 1\nnet.ipv6.conf.all.forwarding = 1\n"
+        ),
         **{f"srv/ip-ranges/{name}": text for name, text in ip_ranges_files().items()},
     }
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import typing as t
 
@@ -75,11 +76,15 @@ class Table:
 class Machine:
     """The host below *folder*, with ufw's *rules* by family; :meth:`everything` is all that a run could change.
 
-    ``left`` is how many more things may be done to it before :class:`Stopped`, None for any number.
+    ``left`` is how many more things may be done to it before :class:`Stopped`, None for any number. A command of ufw's
+    that has begun goes on when we are killed; where the power is cut, it does not (``cuts_power``), and of what ufw
+    has written since the last sync, which it does not ask for itself, ``unflushed`` files may be lost.
     """
 
     def __init__(self, folder: Path, rules: t.Mapping[int, str], outbound: str = "allow", enabled: bool = True) -> None:
         self.left: int | None = None
+        self.cuts_power = False
+        self.unflushed: set[Path] = set()
         self.rules = {4: folder / "user.rules", 6: folder / "user6.rules"}
         self.after = {4: folder / "after.rules", 6: folder / "after6.rules"}
         self.defaults, self.configuration = folder / "default", folder / "ufw.conf"
@@ -108,6 +113,7 @@ class Machine:
         for name in ("write_atomically", "put_back"):
             put(ufw, name, self._counted(getattr(system, name)))
         put(ufw_switch, "has_systemd", lambda: False)
+        put(os, "sync", self.unflushed.clear)
         for module in (ufw_live, ufw_switch):
             put(module, "run", self._command)
 
@@ -126,9 +132,13 @@ class Machine:
         """The kernel's tables as ufw makes them of its files."""
         return {family: self._table(family) for family in self.rules}
 
-    def boot(self) -> None:
-        """The host comes up: nothing is in the kernel."""
+    def boot(self, lost: t.Container[str] = ()) -> None:
+        """The host comes up: nothing is in the kernel; of the files that may be lost, those named so are."""
         self.kernel = {family: Table() for family in self.rules}
+        for path in self.unflushed:
+            if path.name in lost:
+                path.write_bytes(b"")
+        self.unflushed.clear()
 
     def start(self) -> None:
         """ufw's part of a boot."""
@@ -199,28 +209,22 @@ class Machine:
         if argv[0].endswith("-restore"):
             self._done()
             self.kernel[_family(argv[0])].restore((stdin or "").splitlines()[1:-1])
-        elif argv == ["ufw", "--force", "enable"]:
-            self._enable()
         else:
-            assert argv == ["ufw", "--force", "disable"]
-            self._disable()
+            self._done()
+            assert argv[:2] == ["ufw", "--force"]
+            {"enable": self._enable, "disable": self._disable}[argv[2]]()
         return ""
 
     def _enable(self) -> None:
-        self._done()
         self._switch("yes")
         for family, path in self.rules.items():
-            self._done()
-            path.write_text(_as_ufw_writes(path.read_text(encoding="utf-8"), family), encoding="utf-8")
+            self._write(path, _as_ufw_writes(path.read_text(encoding="utf-8"), family))
         for family in self.rules:
-            self._done()
             self.kernel[family] = self._table(family)
 
     def _disable(self) -> None:
-        self._done()
         self._switch("no")
         for table in self.kernel.values():
-            self._done()
             table.policies = dict.fromkeys(_BUILT_IN, "ACCEPT")
             for chain in table.chains:
                 if chain not in _BUILT_IN:
@@ -228,7 +232,14 @@ class Machine:
 
     def _switch(self, value: str) -> None:
         text = self.configuration.read_text(encoding="utf-8")
-        self.configuration.write_text(re.sub("ENABLED=.*", f"ENABLED={value}", text), encoding="utf-8")
+        self._write(self.configuration, re.sub("ENABLED=.*", f"ENABLED={value}", text))
+
+    def _write(self, path: Path, text: str) -> None:
+        """Have ufw write a file."""
+        if self.cuts_power:
+            self._done()
+        path.write_text(text, encoding="utf-8")
+        self.unflushed.add(path)
 
 
 def _family(program: str) -> int:

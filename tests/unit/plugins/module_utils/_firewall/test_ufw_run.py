@@ -24,7 +24,12 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
     ufw_switch,
     watchdog,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import (
+    FirewallError,
+    Outcome,
+    Presence,
+    Request,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
@@ -313,6 +318,72 @@ def test_a_ufw_that_is_not_loaded_is_refused_before_anything_is_changed(machine:
     before = machine.everything()
     assert machine.fault(NTP).startswith(f"ufw is switched on, but its IPv{family} rules are not in the kernel ")
     assert machine.everything() == before
+
+
+@pytest.mark.parametrize("name", ["user.rules", "user6.rules"])
+def test_chains_that_a_ufw_left_which_somebody_switched_off_are_no_obstacle_to_going_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    machine.run(NTP)
+    machine.configuration.write_text("ENABLED=no\n", encoding="ascii")
+    before = machine.everything()
+
+    def write_or_fail(path: str, data: bytes) -> None:
+        if path.endswith(f"/{name}"):
+            raise OSError(28, "No space left on device")
+        system.write_atomically(path, data)
+
+    monkeypatch.setattr(ufw_switch, "run", machine.command)
+    monkeypatch.setattr(ufw, "write_atomically", write_or_fail)
+    assert machine.fault(state="absent").endswith("No space left on device; the old rules are back.")
+    assert machine.everything() == before
+
+
+def test_rules_of_a_family_that_ufw_no_longer_looks_after_come_back_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.run(NTP)
+    machine.defaults.write_text('IPV6=no\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n', encoding="ascii")
+    before = machine.everything()
+
+    def fail(*_arguments: t.Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ufw, "write_atomically", fail)
+    assert machine.fault(state="absent").endswith("No space left on device; the old rules are back.")
+    assert machine.everything() == before
+
+
+# --- What there is ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("enabled", "loaded", "presence"),
+    [
+        ("yes", True, Presence(is_installed=True, is_active=True, is_enabled=True)),
+        ("yes", False, Presence(is_installed=True, is_enabled=True)),
+        ("no", True, Presence(is_installed=True)),
+    ],
+)
+def test_a_ufw_that_is_installed_tells_whether_it_is_in_force_and_will_be(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, enabled: str, loaded: bool, presence: Presence
+) -> None:
+    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
+    machine.configuration.write_text(f"ENABLED={enabled}\n", encoding="ascii")
+    if not loaded:
+        machine.kernel[4] = {}
+    assert ufw.Ufw().presence() == presence
+
+
+def test_what_can_not_be_read_is_not_in_force(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
+    machine.broken = "iptables-save"
+    assert ufw.Ufw().presence() == Presence(is_installed=True)
+
+
+def test_without_its_command_there_is_no_ufw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: None)
+    assert ufw.Ufw().presence() == Presence()
 
 
 # --- Others at work ---------------------------------------------------------------------------------------------------

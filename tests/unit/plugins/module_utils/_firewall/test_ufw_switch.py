@@ -153,6 +153,39 @@ def test_ufw_comes_on_now_and_at_every_boot(kernel: Kernel, unit: str, ran: list
     assert kernel.ran == ran
 
 
+def test_a_ufw_of_which_a_part_is_loaded_is_started_on_a_kernel_without_it(kernel: Kernel) -> None:
+    kernel.saved["iptables-save"] = LEFT_OVER
+    kernel.system["is-enabled ufw.service"] = "enabled"
+    ufw_switch.start_afresh()
+    assert kernel.ran == [
+        "ufw --force disable",
+        "iptables-restore --noflush -w 30",
+        "*filter",
+        "-D INPUT -j ufw-before-input",
+        "-F ufw-before-input",
+        "-F ufw-user-input",
+        "-X ufw-before-input",
+        "-X ufw-user-input",
+        "COMMIT",
+        "ufw --force enable",
+    ]
+
+
+@pytest.mark.parametrize("table", ["iptables-save", "ip6tables-save"])
+def test_chains_of_ufw_that_were_not_there_before_are_seen(kernel: Kernel, table: str) -> None:
+    before = remembered()
+    assert not ufw_switch.has_chains(before)
+    kernel.saved[table] = LEFT_OVER.replace("ufw-", "ufw6-") if table == "ip6tables-save" else LEFT_OVER
+    assert ufw_switch.has_chains(before)
+    assert not ufw_switch.has_chains(remembered())
+
+
+def test_chains_of_others_are_none_of_ufws(kernel: Kernel) -> None:
+    before = remembered()
+    kernel.saved["iptables-save"] = FOREIGN.replace("COMMIT", ":f2b-sshd - [0:0]\nCOMMIT")
+    assert not ufw_switch.has_chains(before)
+
+
 def test_what_ufw_left_behind_goes_and_what_others_have_stays(kernel: Kernel) -> None:
     before = remembered()
     kernel.saved["iptables-save"] = LEFT_OVER
