@@ -200,7 +200,8 @@ def network_unit(address: Address, *, gateway: bool) -> str:
 def asking_unit(number: int) -> str:
     """Write the same for machine `number` that has its addresses and routes from DHCP, DHCPv6 and advertisements."""
     # As long as a lease runs, its place is for who had it: known by that place, whatever host is there now.
-    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[DHCPv6]\nDUIDType=link-layer\n\n[Link]\nMACAddress={_hardware_address(number)}\n"
+    link = f"[Link]\nMACAddress={_hardware_address(number)}\n"
+    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[DHCPv6]\nDUIDType=link-layer\n\n{link}"
 
 
 def interfaces_file(address: Address) -> str:

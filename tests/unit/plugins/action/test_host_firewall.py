@@ -99,7 +99,7 @@ def test_only_the_controller_says_whether_the_connection_crosses_a_network(trans
 
 
 @pytest.mark.parametrize("asked", [{}, {"state": "absent"}])
-def test_a_pending_change_is_confirmed_over_a_connection_of_its_own(asked: dict[str, str]) -> None:
+def test_a_pending_change_is_confirmed_over_a_connection_of_its_own(asked: dict[str, t.Any]) -> None:
     host = Host(CHANGED, CONFIRMED)
     assert run(host, confirm_within=60, **asked) == {**CHANGED, "transaction": {**PENDING, "state": "committed"}}
     assert host.did[1:] == [

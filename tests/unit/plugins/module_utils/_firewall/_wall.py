@@ -27,12 +27,16 @@ if t.TYPE_CHECKING:
 PARTS = ("rules4", "rules6")
 
 
+def nothing(_step: str) -> None:
+    """Let a step pass."""
+
+
 class Wall:
     """The firewall in *folder*: each of its files holds the ids of the flows; *happens* is told each step."""
 
     name = "wall"
 
-    def __init__(self, folder: str, happens: t.Callable[[str], None] = str) -> None:
+    def __init__(self, folder: str, happens: t.Callable[[str], None] = nothing) -> None:
         self._folder = folder
         self._happens = happens
 

@@ -79,7 +79,7 @@ def run(machine: Machine, request: Request, record: dict[str, t.Any], effects: i
     with contextlib.suppress(Stopped), backend.exclusive():
         plan = backend.plan(request, record)
         machine.left = effects
-        plan.apply(str)
+        plan.apply(lambda _step: None)
     machine.left = None
     return plan
 

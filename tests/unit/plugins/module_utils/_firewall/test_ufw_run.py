@@ -10,6 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import fcntl
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -368,7 +369,7 @@ def test_rules_of_a_family_that_ufw_no_longer_looks_after_come_back_too(
 def test_a_ufw_that_is_installed_tells_whether_it_is_in_force_and_will_be(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, enabled: str, loaded: bool, presence: Presence
 ) -> None:
-    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
+    monkeypatch.setattr(shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
     machine.configuration.write_text(f"ENABLED={enabled}\n", encoding="ascii")
     if not loaded:
         machine.kernel[4] = {}
@@ -376,13 +377,13 @@ def test_a_ufw_that_is_installed_tells_whether_it_is_in_force_and_will_be(
 
 
 def test_what_can_not_be_read_is_not_in_force(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
+    monkeypatch.setattr(shutil, "which", lambda *_name, **_path: "/usr/sbin/ufw")
     machine.broken = "iptables-save"
     assert ufw.Ufw().presence() == Presence(is_installed=True)
 
 
 def test_without_its_command_there_is_no_ufw(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ufw.shutil, "which", lambda *_name, **_path: None)
+    monkeypatch.setattr(shutil, "which", lambda *_name, **_path: None)
     assert ufw.Ufw().presence() == Presence()
 
 

@@ -14,6 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import transaction, watchdog, way_back
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import (
     Journal,
     Pending,
@@ -53,12 +54,17 @@ sys.stdin.read()
 """
 
 
+def kept() -> Journal:
+    """What is kept on the host that the test stands on."""
+    return Journal(watchdog.CODE.rpartition("/")[0])
+
+
 @pytest.fixture
 def wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _wall.Wall:
     """A firewall with old rules, on a host that is in *tmp_path*."""
     made = _wall.settle(str(tmp_path), monkeypatch.setattr)
     made.restore(OLD)
-    way_back.Journal().save_state(STATE)
+    kept().save_state(STATE)
     return made
 
 
@@ -97,16 +103,16 @@ def test_a_run_that_is_killed_half_way_is_taken_back(wall: _wall.Wall, tmp_path:
         run.kill()
         wait_until_nobody_watches(tmp_path)
     assert wall.rules() == OLD
-    assert way_back.Journal().state() == STATE
+    assert kept().state() == STATE
     assert left(tmp_path) == {*OLD, "state.json"}
 
 
 def test_a_run_that_only_waits_is_left_alone(wall: _wall.Wall, tmp_path: Path) -> None:
     with running(tmp_path, 0, "rules6") as run:
         assert said(run) == "half"
-        pending = way_back.Journal().pending()
+        pending = kept().pending()
         assert pending
-        with pytest.raises(transaction.FirewallError):
+        with pytest.raises(FirewallError):
             wait_for(lambda: wall.rules() != HALF, 3 * way_back._POLL, "it waits")
         assert watchdog.is_watched(pending.id)
 
@@ -118,14 +124,14 @@ def test_a_change_that_nobody_confirms_is_taken_back_after_its_time(
     with running(tmp_path, 2) as run:
         change = said(run)
         assert wall.rules() == NEW
-        pending = way_back.Journal().pending()
+        pending = kept().pending()
         assert pending
         if dies:
             run.kill()
         wait_until_nobody_watches(tmp_path)
         assert now() >= pending.deadline
         assert wall.rules() == OLD
-        with pytest.raises(transaction.FirewallError, match="Nobody confirmed the change in time"):
+        with pytest.raises(FirewallError, match="Nobody confirmed the change in time"):
             transaction.confirm(change, False, None)
     assert left(tmp_path) == {*OLD, "state.json"}
 
@@ -178,11 +184,11 @@ def test_every_python_takes_back_with_nothing_but_the_archive(
 ) -> None:
     if version not in pythons:
         pytest.skip(f"there is no Python {version} here")
-    journal: Journal = way_back.Journal()
+    journal = kept()
     journal.open(Pending("c1", "wall", OLD, STATE, boot_id()))
     write_atomically(watchdog.CODE, watchdog._code())
     wall.write(HALF)
-    argv = [pythons[version], "-I", "-S", "-B", "-W", "error", watchdog.CODE, *order]
+    argv = [str(pythons[version]), "-I", "-S", "-B", "-W", "error", watchdog.CODE, *order]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stderr) == (0, "")
     assert wall.rules() == OLD
