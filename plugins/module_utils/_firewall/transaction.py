@@ -61,7 +61,11 @@ class Transaction:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or not self._pending:
+        if error is None:
+            return
+        if not self._pending:
+            if isinstance(error, OSError):
+                raise FirewallError(f"{self._step} failed: {error}; nothing was changed.") from error
             return
         end = "the old rules are back"
         try:

@@ -14,6 +14,7 @@ As a program (see ``watchdog.py``)::
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import typing as t
@@ -47,7 +48,9 @@ def take_back(journal: Journal, pending: Pending) -> None:
 def close(journal: Journal) -> None:
     """There is nothing to take back any more; the caller keeps other runs out."""
     journal.close()
-    watchdog.disarm()
+    # What is left of it does nothing without a pending change, and must not make a final one look like none.
+    with contextlib.suppress(OSError, FirewallError):
+        watchdog.disarm()
     journal.tidy()
 
 
@@ -84,7 +87,8 @@ def _is_over(journal: Journal, change: str, maker: tuple[int, str]) -> bool:
                 close(journal)
             return True
     except (FirewallError, OSError) as error:
-        print(error, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
         time.sleep(_PAUSE)
         return False
 

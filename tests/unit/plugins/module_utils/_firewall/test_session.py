@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import sockets as sockets_module
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session, peers_on
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -206,6 +206,37 @@ def test_there_is_none_in_a_proc_that_tells_nothing(tmp_path: Path) -> None:
 def test_an_ancestor_that_is_gone_ends_the_search(proc: Proc) -> None:
     proc.process(MODULE, 700)
     assert proc.session() is None
+
+
+# --- Who else is connected --------------------------------------------------------------------------------------------
+
+
+def connected(proc: Proc, *rows: tuple[str, str], listening: str = "00000000:0016") -> set[str]:
+    """The peers on port 22 of a host that listens as told."""
+    proc.connection(40, listening, ANY4, LISTENING)
+    for inode, (local, remote) in enumerate(rows, 41):
+        proc.connection(inode, local, remote)
+    return peers_on(22, str(proc.folder))
+
+
+def test_all_who_have_a_session_are_peers_each_once(proc: Proc) -> None:
+    assert connected(proc, (HERE, PEER), (HERE, "076433C6:C3CC"), (HERE, "086433C6:C3CB")) == {
+        "198.51.100.7",
+        "198.51.100.8",
+    }
+
+
+def test_who_is_connected_to_another_port_is_no_peer(proc: Proc) -> None:
+    proc.connection(39, "00000000:01BB", ANY4, LISTENING)
+    assert connected(proc, ("0B0200C0:01BB", PEER)) == set()
+
+
+def test_whom_this_host_called_from_that_port_is_no_peer(proc: Proc) -> None:
+    assert connected(proc, (HERE, PEER), listening="00000000:01BB") == set()
+
+
+def test_this_host_is_no_peer_of_itself(proc: Proc) -> None:
+    assert connected(proc, (LOOPBACK, LOOPBACK_PEER)) == set()
 
 
 # --- The interface ----------------------------------------------------------------------------------------------------

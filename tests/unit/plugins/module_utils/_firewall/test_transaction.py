@@ -254,6 +254,28 @@ def test_without_a_watchdog_nothing_is_done(wall: Wall, monkeypatch: pytest.Monk
     assert (holds(wall), wall.seen, wall.restored, pending(wall)) == (True, [], 0, None)
 
 
+def test_a_full_disk_is_told_before_anything_is_done(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*_arguments: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "open", full_disk)
+    assert fault(wall, NTP) == "Getting ready failed: [Errno 28] No space left on device; nothing was changed."
+    assert (holds(wall), wall.seen) == (True, [])
+
+
+@pytest.mark.parametrize("error", [OSError(30, "Read-only file system"), FirewallError("update-rc.d failed.")])
+def test_a_change_is_final_even_if_what_would_have_taken_it_back_can_not_be_cleared_away(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def stuck() -> t.NoReturn:
+        raise error
+
+    monkeypatch.setattr(watchdog, "disarm", stuck)
+    applied = reconcile(wall, NTP, confirm_within=60)
+    transaction.confirm(applied.id, False, None)
+    assert (pending(wall), holds(wall, NTP.id), kept(wall)["transaction"]) == (None, True, applied.id)
+
+
 # --- Others who write -------------------------------------------------------------------------------------------------
 
 
