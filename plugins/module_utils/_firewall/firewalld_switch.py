@@ -66,8 +66,8 @@ def switch_on() -> None:
 
 
 def start() -> None:
-    """Start firewalld unless it runs; raises :class:`FirewallError`."""
-    if not is_running():
+    """Start firewalld unless it runs, also one that is just about to be stopped; raises :class:`FirewallError`."""
+    if has_systemd() or not is_running():
         run(["systemctl", *_patience(), "start", _UNIT])
 
 

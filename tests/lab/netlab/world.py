@@ -197,28 +197,29 @@ def network_unit(address: Address, *, gateway: bool) -> str:
     return f"{_UNIT}IPv6AcceptRA=no\nAddress={address.ipv4}/24\nAddress={address.ipv6}/64\n{routes}"
 
 
-def asking_unit(number: int) -> str:
-    """Write the same for machine `number` that has its addresses and routes from DHCP, DHCPv6 and advertisements."""
-    # As long as a lease runs, its place is for who had it: known by that place, whatever host is there now.
-    link = f"[Link]\nMACAddress={_hardware_address(number)}\n"
-    return f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[DHCPv6]\nDUIDType=link-layer\n\n{link}"
+# As long as a lease runs, its address is for who had it: known by their place, whatever host is there now.
+_ASKING_UNIT = f"{_UNIT}IPv6AcceptRA=yes\nDHCP=yes\n\n[DHCPv6]\nDUIDType=link-layer\n"
 
 
-def interfaces_file(address: Address) -> str:
-    """Write ifupdown's file for a host without systemd."""
+def interfaces_file(number: int) -> str:
+    """Write ifupdown's file for host `number` without systemd."""
+    address = on_lan(number)
     return (
         "auto lo host0\niface lo inet loopback\n"
         f"iface host0 inet static\n    address {address.ipv4}/24\n    gateway {GATEWAY.ipv4}\n"
+        f"    hwaddress ether {_hardware_address(number)}\n"
         f"iface host0 inet6 static\n    address {address.ipv6}/64\n    gateway {GATEWAY.ipv6}\n    dad-attempts 0\n"
     )
 
 
 def host_files(number: int, *, dhcp: bool) -> dict[str, str]:
     """Path in the root of host `number` → text: how it gets onto the LAN, whatever its image has for that."""
-    address = on_lan(number)
+    unit = _ASKING_UNIT if dhcp else network_unit(on_lan(number), gateway=True)
+    # Its neighbours remember the place by this, whatever host stood there before.
+    link = f"\n[Link]\nMACAddress={_hardware_address(number)}\n"
     return {
-        "etc/systemd/network/10-host0.network": asking_unit(number) if dhcp else network_unit(address, gateway=True),
-        "etc/network/interfaces": interfaces_file(address),
+        "etc/systemd/network/10-host0.network": f"{unit}{link}",
+        "etc/network/interfaces": interfaces_file(number),
     }
 
 
