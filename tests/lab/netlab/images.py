@@ -68,6 +68,8 @@ IMAGES = {
         Image("host", "ufw iptables nftables conntrack strace"),
         # firewalld is installed as Debian ships it: running from the first boot, SSH allowed.
         Image("firewalld", "firewalld ipset iptables nftables conntrack strace"),
+        # firewalld as above, and a ufw beside it that nobody switched on.
+        Image("both", "firewalld ipset ufw iptables nftables conntrack strace"),
         # DNS goes through a stub of this host: /etc/resolv.conf leads to systemd-resolved.
         Image(
             "resolved",
