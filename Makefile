@@ -9,7 +9,7 @@ ARGS ?=
 IN_ENV := @tests/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit quality integration faults lint lock compat bench lab-up lab-down lab-shell build clean
+.PHONY: help demo test unit quality integration soak faults lint lock compat bench lab-up lab-down lab-shell build clean
 
 help: ## list what there is (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ quality: ## the gates: sanity, linters, types, build and install
 
 integration: ## the Molecule scenarios in the lab (root on Debian)
 	$(IN_ENV) pytest tests/integration $(ARGS)
+
+soak: ## the Molecule scenarios that take too long for every day
+	$(IN_ENV) pytest tests/integration -m soak $(ARGS)
 
 faults: ## kill the module at every step, cut its host's power: ARGS='--backend ufw --kills 200 --stops 20'
 	$(IN_ENV) tests/faults/faults.py $(ARGS)

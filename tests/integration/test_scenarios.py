@@ -18,7 +18,12 @@ from ansible_collections.netwall.datadog.tests._tool import CACHE, ROOT, environ
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
+# What takes too long for every day has a target of its own, `make soak`.
+LONG = ("firewalld", "lockout")
+SCENARIOS = [
+    pytest.param(name, marks=[pytest.mark.soak] if name in LONG else [])
+    for name in sorted(path.parent.name for path in ROOT.glob("extensions/molecule/*/molecule.yml"))
+]
 LONGEST_RUN = 30 * 60
 """Seconds after which a scenario is stuck."""
 SHOWN_LINES = 150
