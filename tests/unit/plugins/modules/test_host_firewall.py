@@ -69,14 +69,14 @@ class Host:
         self.wall: t.Any = types.SimpleNamespace(name="wall")
         self.asked: list[t.Any] = []
         self.journal = Journal(folder)
-        self.fault: Exception | None = None
+        self.faults: list[Exception] = []
         self.id = "c1"
 
     def reconcile(self, wall: object, request: Request, document: object, within: int) -> transaction.Applied:
         assert wall is self.wall
         self.asked.append((request, document, within))
-        if self.fault:
-            raise self.fault
+        for fault in self.faults:
+            raise fault
         return transaction.Applied(OUTCOME, self.id)
 
     def predict(self, _wall: object, request: Request) -> t.Any:
@@ -222,7 +222,7 @@ def test_a_run_tells_what_it_did_and_whether_that_is_final(
 
 
 def test_a_failure_on_the_way_is_told_in_its_words(host: Host) -> None:
-    host.fault = FirewallError("Loading failed: no; the old rules are back.")
+    host.faults.append(FirewallError("Loading failed: no; the old rules are back."))
     assert host.run(Module(flows=[])) == {"failed": True, "msg": "Loading failed: no; the old rules are back."}
 
 
