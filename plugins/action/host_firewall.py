@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 _NETWORK_TRANSPORTS = ("ssh", "paramiko_ssh", "paramiko", "libssh", "ansible.netcommon.libssh")
 
 # How long after its time a host that nobody could confirm is asked what became of the change.
-_GRACE = 30.0
+_GRACE = 30
 _PAUSE = 1.0
 # What a change may take, the wait for another run included. A host that was cut off and rebooted never answers.
 _LONGEST_CHANGE = 180
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        with self._answer_awaited():
+        with self._answer_awaited(_LONGEST_CHANGE):
             result.update(self._module(self._task.args, task_vars))
         transaction = result.get("transaction") or {}
         if transaction.get("state") == "pending":
@@ -43,8 +43,10 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + within + _GRACE
         while time.monotonic() < deadline:
             try:
-                self._connection.reset()
-                answer = self._module(order, task_vars)
+                # A host that dies now leaves a connection that says nothing.
+                with self._answer_awaited(_GRACE):
+                    self._connection.reset()
+                    answer = self._module(order, task_vars)
             except AnsibleConnectionFailure as error:
                 answer = {"failed": True, "unreachable": True, "msg": str(error)}
             if not answer.get("unreachable"):
@@ -69,8 +71,11 @@ class ActionModule(ActionBase):
         }
 
     @contextlib.contextmanager
-    def _answer_awaited(self) -> t.Iterator[None]:
-        """End a wait that may never end, where the host takes back what it changed; a task's own timeout goes first."""
+    def _answer_awaited(self, more: int) -> t.Iterator[None]:
+        """End a wait that may never end, where the host takes back what it changed; a task's own timeout goes first.
+
+        It ends *more* seconds after the time in which the change has to be confirmed.
+        """
         within = self._task.args.get("confirm_within") or 0
         if self._task.timeout or not str(within).isdigit() or not int(within):
             yield
@@ -78,12 +83,12 @@ class ActionModule(ActionBase):
 
         def give_up(_signal: int, _frame: object) -> t.NoReturn:
             raise AnsibleConnectionFailure(
-                f"The host has not answered for {int(within) + _LONGEST_CHANGE} seconds. What it changed meanwhile was "
-                "not confirmed, so it takes it back by itself."
+                f"The host has not answered for {int(within) + more} seconds. What it changed meanwhile was not "
+                "confirmed, so it takes it back by itself."
             )
 
         before = signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(int(within) + _LONGEST_CHANGE)
+        signal.alarm(int(within) + more)
         try:
             yield
         finally:

@@ -223,7 +223,7 @@ shadowed:
 transaction:
   description: How the change was made final; empty where nothing was changed.
   type: dict
-  returned: always
+  returned: success, and where a change was not confirmed
   contains:
     id:
       description: Names the change on the host.
@@ -242,7 +242,7 @@ refused_connections:
   elements: dict
   returned: in check mode
   sample:
-    - {direction: outbound, protocol: tcp, address: 203.0.113.7, port: 25, program: smtp}
+    - {direction: outbound, protocol: tcp, address: 203.0.113.7, port: 25, local_address: 192.0.2.11, program: smtp}
 """
 
 import dataclasses
@@ -258,6 +258,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.connecti
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.essentials import find_essentials
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.sockets import is_own
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     FLOW_OPTIONS,
     Flow,
@@ -305,6 +306,8 @@ def main() -> None:
         outcome, more = run(module.params)
     except (FlowError, FirewallError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The host does not let us do what is needed: {error}.")
     for warning in outcome.warnings:
         module.warn(warning)
     if outcome.shadowed:
@@ -362,7 +365,7 @@ def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
     denied = [(flow.protocol, flow.port) for flow in flows if (flow.direction, flow.action) == ("inbound", "deny")]
     warnings = tuple(map(published.warning, published.published_ports(denied)))
     if params["default_outbound"] == "deny" and params["state"] == "present":
-        essentials = find_essentials(params["metadata"], flows)
+        essentials = find_essentials(params["metadata"], flows, earlier=Journal().state().get("flows", ()))
         flows = merge([*flows, *essentials.flows])
         warnings += essentials.warnings
     if params["confirm_within"] and not watchdog.survives_boot():
@@ -383,6 +386,12 @@ def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
 
 def _session(params: dict[str, t.Any]) -> Session | None:
     session = find_session() if params["management"] or params["confirm_within"] else None
+    if params["confirm_within"] and (not session or is_own(session.address)):
+        raise FirewallError(
+            "The connection that this play came in on can't be found among this host's processes, or never left this "
+            "host, so a new one would prove nothing; set 'confirm_within: 0' (in the role: "
+            "'agent_firewall_confirm_within: 0') to make the change final at once."
+        )
     if params["management"] and not session and params["crosses_network"] and params["state"] == "present":
         raise FirewallError(
             "The connection that this play came in on can't be found among this host's processes, so it can't be kept; "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Presence
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld import Firewalld
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Ufw
 
@@ -33,6 +33,14 @@ def choose(wanted: str, state: str, earlier: str | None) -> Backend | None:
         raise FirewallError(
             f"{' or '.join(names)} is not installed on this host; install it, unless another firewall is in use here."
         )
+    chosen = _choose(found, installed, state, earlier)
+    _refuse_two(chosen, state, earlier)
+    return chosen
+
+
+def _choose(
+    found: t.Mapping[Backend, Presence], installed: t.Sequence[Backend], state: str, earlier: str | None
+) -> Backend | None:
     if state == "absent" and earlier in [backend.name for backend in installed]:
         return next(backend for backend in installed if backend.name == earlier)
     active = [backend for backend in installed if found[backend].is_active]
@@ -51,3 +59,20 @@ def choose(wanted: str, state: str, earlier: str | None) -> Backend | None:
             "name the one to use by 'backend'."
         )
     return installed[0] if installed else None
+
+
+def _refuse_two(chosen: Backend | None, state: str, earlier: str | None) -> None:
+    """Raise :class:`FirewallError` where a firewall still has rules of ours that is not the one *chosen*."""
+    if not chosen or earlier is None or earlier == chosen.name or earlier not in BACKENDS:
+        return
+    if not BACKENDS[earlier]().presence().is_installed:
+        # What it had went with it.
+        return
+    if state == "absent":
+        raise FirewallError(
+            f"Our rules on this host stand in {earlier}, not in {chosen.name}; leave 'backend' out, or name {earlier}."
+        )
+    raise FirewallError(
+        f"An earlier run put our rules into {earlier}, and now {chosen.name} is to have them; take them back first "
+        "('state: absent'), then run this again."
+    )

@@ -83,17 +83,20 @@ def find_essentials(
     flows: t.Sequence[Flow],
     root: str = "/",
     *,
+    earlier: t.Iterable[t.Mapping[str, t.Any]] = (),
     ask: Resolve = resolve,
     owns: t.Callable[[str], bool] = is_own,
 ) -> Essentials:
     """What this host must go on doing, from its files below *root*; with *metadata* the cloud's service for it, too.
 
-    *flows* are what is let out anyway: they may name the name servers where the host's files don't. *ask* resolves
-    names, *owns* knows the host's own addresses. Raises :class:`FirewallError` where the name servers can't be found.
+    *flows* are what is let out anyway: they may name the name servers where the host's files don't. *earlier* are the
+    flows of the last run, as dictionaries: while a time server's name can't be resolved, its addresses of then do.
+    *ask* resolves names, *owns* knows the host's own addresses. Raises :class:`FirewallError` where the name servers
+    can't be found.
     """
     files = HostFiles(root)
     found: _Found = collections.defaultdict(list)
-    warnings = [*_add_names(found, files, flows, owns), *_add_time(found, files, ask, owns)]
+    warnings = [*_add_names(found, files, flows, owns), *_add_time(found, files, _networks_by_id(earlier), ask, owns)]
     essential = [_flow(*key, parts) for key, parts in sorted(found.items())]
     essential += [_DHCP, _DHCPV6, *([_METADATA] if metadata else [])]
     return Essentials(tuple(essential), (*files.warnings, *warnings))
@@ -125,14 +128,24 @@ def _add_names(
     yield f"{what}; it is left to the flows to port 53 that were given."
 
 
-def _add_time(found: _Found, files: HostFiles, ask: Resolve, owns: t.Callable[[str], bool]) -> t.Iterator[str]:
+def _add_time(
+    found: _Found,
+    files: HostFiles,
+    earlier: t.Mapping[str, t.Sequence[str]],
+    ask: Resolve,
+    owns: t.Callable[[str], bool],
+) -> t.Iterator[str]:
     servers = find_time_servers(files)
     names = {server.name for server in servers if not server.is_pool and as_address(server.name) is None}
     resolved = ask(sorted(names)) if names else {}
-    for name in sorted(names - set(resolved)):
-        yield f"The time server {name} can't be resolved, so it was not let out to; run this again when it can be."
     for server in servers:
         key = ("ntp", server.protocol, server.port)
+        if server.name in names - set(resolved):
+            known = earlier.get(_id(*key), ())
+            if known:
+                found[key] += [(network, "time servers of an earlier run") for network in known]
+            what = "the addresses of an earlier run were let out to in its place" if known else "it was not let out to"
+            yield f"The time server {server.name} can't be resolved, so {what}; run this again when it can be."
         if server.is_pool:
             found[key] += [(net, f"{server.name} in {server.source} may be anywhere") for net in ANYWHERE]
             continue
@@ -142,10 +155,18 @@ def _add_time(found: _Found, files: HostFiles, ask: Resolve, owns: t.Callable[[s
                 found[key].append((beyond, f"time servers in {server.source}"))
 
 
+def _networks_by_id(flows: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Sequence[str]]:
+    return {str(flow.get("id")): flow.get("networks", ()) for flow in flows}
+
+
+def _id(kind: str, protocol: str, port: int) -> str:
+    return f"host-{kind}-{protocol}-{port}-out"
+
+
 def _flow(kind: str, protocol: str, port: int, parts: t.Sequence[tuple[str, str]]) -> Flow:
     networks = sort_networks(network for network, _source in parts)
     # What is let out to anywhere needs no list of single addresses beside it.
     wide = tuple(network for network in ANYWHERE if network in networks)
     purpose = "; ".join(dict.fromkeys(source for _network, source in parts))
     purpose = "".join(character for character in purpose if character.isprintable())
-    return Flow(f"host-{kind}-{protocol}-{port}-out", "outbound", "allow", protocol, port, wide or networks, purpose)
+    return Flow(_id(kind, protocol, port), "outbound", "allow", protocol, port, wide or networks, purpose)

@@ -8,6 +8,7 @@
 
 ``state.json``    what the last run left: the flows, where they came from, and what the backend wants to know again
 ``pending.json``  a change that is under way or waits to be confirmed, with the way back; its removal is the commit
+``ballast``       room on the disk that the way back may need, as long as there is one
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import (
+    open_for_root_alone,
     put_back,
     read_bytes,
+    remove,
     sync_folder,
     write_atomically,
 )
@@ -31,6 +34,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 
 STATE_FOLDER = "/var/lib/netwall/datadog"
+
+# Bytes of room beyond what the files of a snapshot need: blocks that are not full, folders, a firewall's own backups.
+_MARGIN = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Journal:
         self.folder = folder
         self._state = os.path.join(folder, "state.json")
         self._pending = os.path.join(folder, "pending.json")
+        self._ballast = os.path.join(folder, "ballast")
         self._seen: tuple[t.Any, Pending | None] = (None, None)
 
     def state(self) -> dict[str, t.Any]:
@@ -136,14 +143,31 @@ class Journal:
         return self._seen[1]
 
     def open(self, pending: Pending) -> None:
-        """Have *pending* on the disk, before anything of it is done or whenever it has come further."""
+        """Have *pending* on the disk, before anything of it is done or whenever it has come further.
+
+        Raises ``OSError`` where there is no room for it, or would be none for taking it back.
+        """
         self.make_folder()
-        write_atomically(self._pending, _dumped(dataclasses.asdict(pending)))
+        data = _dumped(dataclasses.asdict(pending))
+        if not pending.is_applied:
+            # Taking it back writes no more than what the snapshot and the state hold, each beside what it replaces.
+            self._take_room(2 * len(data) + _MARGIN)
+        write_atomically(self._pending, data)
 
     def close(self) -> None:
         """There is no pending change any more: it is final, or was taken back."""
         put_back(self._pending, None)
+        self.make_room()
         self.tidy()
+
+    def make_room(self) -> None:
+        """Give back the room on the disk that was kept for the way back."""
+        remove(self._ballast)
+
+    def _take_room(self, size: int) -> None:
+        remove(self._ballast)
+        with open(self._ballast, "wb", opener=open_for_root_alone) as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, size)
 
     def make_folder(self) -> None:
         """Have a folder that nobody but root can enter."""

@@ -141,7 +141,7 @@ def one_run_at_a_time(timeout: float, path: str = RUN_LOCK) -> t.Iterator[None]:
 
         def take() -> bool:
             # Whoever may open it could hold its lock for ever, so nobody else may.
-            lock = held.enter_context(open(path, "a", encoding="ascii", opener=_for_root_alone))
+            lock = held.enter_context(open(path, "a", encoding="ascii", opener=open_for_root_alone))
             # The file that we locked may be one that the run before us has just removed.
             with contextlib.suppress(FileNotFoundError):
                 if lock_if_free(lock, fcntl.flock) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
@@ -153,13 +153,15 @@ def one_run_at_a_time(timeout: float, path: str = RUN_LOCK) -> t.Iterator[None]:
         wait_for(
             take,
             timeout,
-            f"Another run has been changing this firewall for {timeout:g} seconds; try again when it is done.",
+            "Another run is changing this firewall and does not come to an end; try again when it is done.",
         )
         try:
             yield
         finally:
             _shared.pop()
-            os.unlink(path)
+            # Whatever became of the file meanwhile, what was done while we held it is done.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def lock_if_free(file: t.TextIO, lock: t.Callable[[t.TextIO, int], object]) -> bool:
@@ -185,7 +187,8 @@ def _temporary(path: str) -> str:
     return os.path.join(folder, f".{name}.netwall")
 
 
-def _for_root_alone(path: str, flags: int) -> int:
+def open_for_root_alone(path: str, flags: int) -> int:
+    """An ``opener`` for files whose lock nobody else may take, since he could keep it for ever."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor

@@ -64,23 +64,26 @@ class Transaction:
         if error is None:
             return
         if not self._pending:
-            if isinstance(error, OSError):
-                raise FirewallError(f"{self._step} failed: {error}; nothing was changed.") from error
+            if isinstance(error, Exception) and not isinstance(error, FirewallError):
+                raise FirewallError(f"{self._step} failed: {_clause(error)}; nothing was changed.") from error
             return
         end = "the old rules are back"
         try:
             take_back(self._journal, self._pending)
-        except (OSError, FirewallError) as failure:
-            end = f"and going back failed too: {str(failure).rstrip('.')}; that is being tried again on the host"
-        if isinstance(error, (OSError, FirewallError)):
-            raise FirewallError(f"{self._step} failed: {str(error).rstrip('.')}; {end}.") from error
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the first error has to be told
+            end = f"and going back failed too: {_clause(failure)}; that is being tried again on the host"
+        if isinstance(error, Exception):
+            raise FirewallError(f"{self._step} failed: {_clause(error)}; {end}.") from error
 
     def step(self, name: str) -> None:
         """Say what comes next, as "Writing …"."""
         self._step = name
 
     def begin(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        """Keep the way back, before the first step; does nothing at the second call."""
+        """Keep the way back, before the first step; does nothing at the second call.
+
+        Raises :class:`FirewallError` or ``OSError`` where it can't be kept.
+        """
         if self._pending:
             return
         change, maker = uuid.uuid4().hex, this_process()
@@ -132,18 +135,21 @@ def reconcile(backend: Backend, request: Request, document: t.Mapping[str, t.Any
     journal = Journal()
     with _turn(journal), Transaction(journal, backend.name, request.session) as transaction:
         state = journal.state()
-        first, last = _repeat(backend, request, state.get("record", {}), transaction)
+        first, last = _repeat(backend, request, _record(state, backend), transaction)
         transaction.finish(_state(backend.name, request, last.record, document, state), confirm_within)
     return Applied(first.outcome, transaction.id)
 
 
 def predict(backend: Backend, request: Request) -> Plan:
     """What :func:`reconcile` would do, as far as can be told without taking the lock; raises :class:`FirewallError`."""
-    return backend.plan(request, Journal().state().get("record", {}))
+    return backend.plan(request, _record(Journal().state(), backend))
 
 
 def forget() -> bool:
-    """Drop what was kept of a firewall that is no longer on this host; says whether there was anything."""
+    """Drop what was kept of a firewall that is no longer on this host; says whether there was anything.
+
+    Raises :class:`FirewallError` or ``OSError``.
+    """
     journal = Journal()
     with _turn(journal):
         state = journal.state()
@@ -154,7 +160,8 @@ def forget() -> bool:
 def confirm(change: str, is_removal: bool, session: Session | None) -> None:
     """Make the change with the id *change* final; *session* is the connection over which that is asked.
 
-    Asking again, because the answer got lost, is no error. Raises :class:`FirewallError` if it came too late.
+    Asking again, because the answer got lost, is no error. Raises :class:`FirewallError` if it came too late, or over
+    no connection that shows that the host can be reached.
     """
     journal = Journal()
     with one_run_at_a_time(_TIMEOUT):
@@ -165,10 +172,47 @@ def confirm(change: str, is_removal: bool, session: Session | None) -> None:
                 raise FirewallError(_TAKEN_BACK)
             return
         if pending.seconds_left <= 0:
+            # Who watches would do it in a moment; then what is said is true already.
+            _take_back_of_others(journal, pending)
             raise FirewallError(_TAKEN_BACK)
-        if session and as_json(session) == pending.session:
-            raise FirewallError("The change was to be confirmed over a new connection, but came over the old one.")
-        _commit(journal, pending.new_state)
+        if not session or as_json(session) == pending.session:
+            raise FirewallError(
+                "The change was to be confirmed over a new connection, but that was not to be seen on the host, so it "
+                "is taken back by itself."
+            )
+        try:
+            _commit(journal, pending.new_state)
+        except OSError as error:
+            raise FirewallError(
+                f"The change can't be kept: {_clause(error)}; the host takes it back by itself."
+            ) from error
+
+
+def _record(state: t.Mapping[str, t.Any], backend: Backend) -> t.Mapping[str, t.Any]:
+    """What the last run of *backend* left; a record of another one says nothing here."""
+    record: t.Mapping[str, t.Any] = state.get("record", {}) if state.get("backend") == backend.name else {}
+    return record
+
+
+def _clause(error: BaseException) -> str:
+    """What *error* says, as a part of a sentence."""
+    said = str(error).rstrip(".")
+    if isinstance(error, FirewallError):
+        return said
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _take_back_of_others(journal: Journal, pending: Pending) -> None:
+    """Take back what an earlier run left; raises :class:`FirewallError`."""
+    try:
+        take_back(journal, pending)
+    except Exception as error:
+        raise FirewallError(
+            f"Taking back what an earlier run left failed: {_clause(error)}; nothing else can be done before that is "
+            "mended."
+        ) from error
 
 
 def _commit(journal: Journal, state: t.Mapping[str, t.Any]) -> None:
@@ -178,14 +222,20 @@ def _commit(journal: Journal, state: t.Mapping[str, t.Any]) -> None:
 
 @contextlib.contextmanager
 def _turn(journal: Journal) -> t.Iterator[None]:
-    """Have the host to ourselves, with nothing pending on it: what a dead run left is taken back first."""
+    """Have the host to ourselves, with nothing pending on it: what a dead run left is taken back first.
+
+    Raises :class:`FirewallError`.
+    """
     deadline = time.monotonic() + _TIMEOUT
     while True:
         with one_run_at_a_time(max(0.0, deadline - time.monotonic())):
             pending = journal.pending()
             if not pending or not (pending.is_applied and watchdog.is_watched(pending.id)):
                 if pending:
-                    take_back(journal, pending)
+                    _take_back_of_others(journal, pending)
+                elif watchdog.is_armed():
+                    # The power went between a commit and the cleaning up.
+                    close(journal)
                 yield
                 return
             # Somebody else's change, which will be confirmed or taken back.

@@ -26,6 +26,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import (
     has_systemd,
     lock_if_free,
+    open_for_root_alone,
     put_back,
     remove,
     run,
@@ -94,12 +95,23 @@ def arm(change: str, maker: tuple[int, str]) -> None:
     """
     write_atomically(CODE, _code())
     _install_boot_hook()
+    start(change, maker)
+
+
+def start(change: str, maker: tuple[int, str]) -> None:
+    """Start the process that watches over *change*; raises :class:`FirewallError` if it does not come up."""
     command = [sys.executable, CODE, "watch", change, str(maker[0]), maker[1]]
     try:
         if not has_systemd():
             raise FirewallError("This host was not booted by systemd.")
         # Outside the session, which may be ended with all its processes; and back if it is killed.
-        options = ("Restart=on-failure", "RestartSec=100ms", "OOMScoreAdjust=-1000", "TimeoutStopSec=5s")
+        options = (
+            "Restart=on-failure",
+            "RestartSec=100ms",
+            "StartLimitIntervalSec=0",
+            "OOMScoreAdjust=-1000",
+            "TimeoutStopSec=5s",
+        )
         unit = f"--unit=netwall-datadog-watchdog-{change}"
         run(["systemd-run", "--quiet", "--collect", unit, *(f"--property={option}" for option in options), *command])
     except FirewallError:
@@ -110,6 +122,11 @@ def arm(change: str, maker: tuple[int, str]) -> None:
         _START_TIMEOUT,
         "No process could be started that would take the change back if need be, so nothing was changed.",
     )
+
+
+def is_armed() -> bool:
+    """Whether there is anything that :func:`disarm` would remove."""
+    return any(map(os.path.lexists, (CODE, _UNIT_FILE, _UNIT_LINK, _SCRIPT_FILE)))
 
 
 def survives_boot() -> bool:
@@ -127,7 +144,7 @@ def disarm() -> None:
 def watching(change: str) -> t.Iterator[None]:
     """Be the process that watches over *change*."""
     path = _lock(change)
-    with open(path, "a", encoding="ascii") as lock:
+    with open(path, "a", encoding="ascii", opener=open_for_root_alone) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield
@@ -186,6 +203,7 @@ def _install_boot_hook() -> None:
     """Have the next boot run our code before a firewall comes up, by whatever this host boots with."""
     if has_systemd():
         write_atomically(_UNIT_FILE, _UNIT_TEXT.format(python=sys.executable).encode(), 0o644)
+        os.makedirs(os.path.dirname(_UNIT_LINK), exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.symlink(_UNIT_FILE, _UNIT_LINK)
         sync_folder(os.path.dirname(_UNIT_LINK))

@@ -22,13 +22,19 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import watchdog
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.choice import BACKENDS
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal, is_running
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import (
+    Journal,
+    is_running,
+    this_process,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import one_run_at_a_time
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Pending
 
 _POLL = 0.2
+# How often a boot, which waits for it, tries before it leaves that to a process that watches.
+_BOOT_ATTEMPTS = 5
 # Between attempts to take back what could not be taken back.
 _PAUSE = 2.0
 # A run holds the lock for as long as its slowest commands take.
@@ -40,6 +46,8 @@ def take_back(journal: Journal, pending: Pending) -> None:
 
     Raises :class:`FirewallError` or ``OSError``; the change then is still pending.
     """
+    # What failed may have failed because the disk is full.
+    journal.make_room()
     BACKENDS[pending.backend]().restore(pending.snapshot)
     journal.save_state(pending.state)
     close(journal)
@@ -58,16 +66,36 @@ def main(arguments: t.Sequence[str]) -> int:
     """Run the program; the result is its exit status."""
     journal = Journal()
     if arguments[0] == "boot":
-        with one_run_at_a_time(_LOCK_TIMEOUT):
-            pending = journal.pending()
-            if pending:
-                take_back(journal, pending)
-        return 0
+        return _boot(journal)
     change, pid, start = arguments[1:]
     with watchdog.watching(change):
         while not _is_over(journal, change, (int(pid), start)):
             time.sleep(_POLL)
     return 0
+
+
+def _boot(journal: Journal) -> int:
+    """Take back what was pending when the host went down; what fails is tried again without keeping the boot."""
+    pending = None
+    for attempt in range(_BOOT_ATTEMPTS):
+        time.sleep(_PAUSE if attempt else 0)
+        try:
+            with one_run_at_a_time(_LOCK_TIMEOUT):
+                pending = journal.pending()
+                if pending:
+                    take_back(journal, pending)
+            return 0
+        except Exception as error:  # noqa: BLE001 - whatever it is, the boot has to go on
+            _tell(error)
+    if pending:
+        # Its maker is dead, so it is tried again and again.
+        watchdog.start(pending.id, this_process())
+    return 1
+
+
+def _tell(error: Exception) -> None:
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    sys.stderr.flush()
 
 
 def _is_over(journal: Journal, change: str, maker: tuple[int, str]) -> bool:
@@ -86,9 +114,8 @@ def _is_over(journal: Journal, change: str, maker: tuple[int, str]) -> bool:
                 # The run died between getting ready and the first step, or between the last and cleaning up.
                 close(journal)
             return True
-    except (FirewallError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        sys.stderr.flush()
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would try again
+        _tell(error)
         time.sleep(_PAUSE)
         return False
 

@@ -112,7 +112,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(host_firewall, "choose", lambda *_arguments: made.wall)
     monkeypatch.setattr(host_firewall, "Journal", lambda: made.journal)
     monkeypatch.setattr(host_firewall, "open_connections", list)
-    monkeypatch.setattr(host_firewall, "find_essentials", lambda *_arguments: Essentials((DNS,), ("No time server.",)))
+    monkeypatch.setattr(
+        host_firewall, "find_essentials", lambda *_of_what, **_more: Essentials((DNS,), ("No time server.",))
+    )
     monkeypatch.setattr(published, "published_ports", lambda _ports: [])
     monkeypatch.setattr(watchdog, "survives_boot", lambda: True)
     monkeypatch.setattr(transaction, "reconcile", made.reconcile)
@@ -224,6 +226,22 @@ def test_a_run_tells_what_it_did_and_whether_that_is_final(
 def test_a_failure_on_the_way_is_told_in_its_words(host: Host) -> None:
     host.faults.append(FirewallError("Loading failed: no; the old rules are back."))
     assert host.run(Module(flows=[])) == {"failed": True, "msg": "Loading failed: no; the old rules are back."}
+
+
+def test_a_system_that_does_not_let_us_is_told_in_a_sentence(host: Host) -> None:
+    host.faults.append(OSError(30, "Read-only file system", "/run/netwall-datadog.lock"))
+    assert host.run(Module(flows=[]))["msg"] == (
+        "The host does not let us do what is needed: [Errno 30] Read-only file system: '/run/netwall-datadog.lock'."
+    )
+
+
+@pytest.mark.parametrize("session", [None, Session("127.0.0.1", 50123, "127.0.0.1", 22)])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_what_a_new_connection_could_not_prove_is_not_to_be_confirmed(
+    host: Host, session: Session | None, state: str
+) -> None:
+    host.session = session
+    assert "set 'confirm_within: 0'" in host.refusal(flows=[], state=state, management=False, confirm_within=60)
 
 
 def test_all_that_has_to_be_said_is_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,3 +102,22 @@ def test_from_a_host_without_a_firewall_nothing_needs_to_be_removed(wanted: str)
 def test_a_removal_goes_to_the_firewall_that_has_our_rules(walls: dict[str, Presence], second: Presence) -> None:
     walls.update(first=ON, second=second)
     assert chosen("auto", "absent", "second") == "second"
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize("wanted", ["auto", "second"])
+def test_rules_that_stand_in_another_firewall_are_not_forgotten(
+    walls: dict[str, Presence], wanted: str, state: str
+) -> None:
+    walls.update(first=OFF, second=ON)
+    if (wanted, state) == ("auto", "absent"):
+        assert chosen(wanted, state, earlier="first") == "first"
+        return
+    with pytest.raises(FirewallError, match=r"take them back first|stand in first, not in second"):
+        chosen(wanted, state, earlier="first")
+
+
+@pytest.mark.parametrize("earlier", ["first", "one that nobody knows"])
+def test_rules_in_a_firewall_that_is_gone_are_gone_with_it(walls: dict[str, Presence], earlier: str) -> None:
+    walls.update(second=ON)
+    assert chosen("auto", earlier=earlier) == "second"

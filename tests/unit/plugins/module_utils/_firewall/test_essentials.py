@@ -32,11 +32,14 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-def find(host: Host, *flows: Flow, metadata: bool = True) -> Essentials:
+def find(
+    host: Host, *flows: Flow, metadata: bool = True, earlier: t.Sequence[t.Mapping[str, t.Any]] = ()
+) -> Essentials:
     return find_essentials(
         metadata,
         flows,
         str(host.root),
+        earlier=earlier,
         ask=lambda names: {name: NAMES[name] for name in names if name in NAMES},
         owns=is_own,
     )
@@ -130,6 +133,17 @@ def test_a_time_server_that_cannot_be_resolved_is_named(host: Host) -> None:
     found = find(host)
     assert [warning for warning in found.warnings if "b.example" in warning]
     assert not [flow for flow in found.flows if "ntp" in flow.id]
+
+
+def test_a_time_server_that_cannot_be_resolved_now_is_let_out_to_where_it_was(host: Host) -> None:
+    chrony(host, "server a.example\nserver b.example\n")
+    earlier = [
+        {"id": "host-ntp-udp-123-out", "networks": ["192.0.2.99/32"]},
+        {"id": "host-dns-udp-53-out", "networks": ["192.0.2.98/32"]},
+    ]
+    found = find(host, earlier=earlier)
+    assert networks(found)["host-ntp-udp-123-out"] == ("192.0.2.1/32", "192.0.2.99/32", "2001:db8::1/128")
+    assert [warning for warning in found.warnings if "b.example" in warning and "an earlier run" in warning]
 
 
 def test_a_file_that_cannot_be_read_is_told(host: Host) -> None:

@@ -258,7 +258,7 @@ def test_a_second_run_gives_up_with_a_sentence_and_a_third_gets_its_turn(tmp_pat
         with pytest.raises(FirewallError) as caught, one_run_at_a_time(0.1, str(lock)):
             pass
         assert str(caught.value) == (
-            "Another run has been changing this firewall for 0.1 seconds; try again when it is done."
+            "Another run is changing this firewall and does not come to an end; try again when it is done."
         )
         assert holder.stdin
         holder.stdin.close()

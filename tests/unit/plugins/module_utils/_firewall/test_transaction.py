@@ -107,6 +107,7 @@ def wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wall:
         monkeypatch.setattr(module, "Journal", lambda: Journal(folder))
         monkeypatch.setattr(module, "one_run_at_a_time", lambda timeout: system.one_run_at_a_time(timeout, lock))
     monkeypatch.setattr(watchdog, "arm", lambda *_of_what: None)
+    monkeypatch.setattr(watchdog, "is_armed", lambda: False)
     monkeypatch.setattr(watchdog, "disarm", lambda: None)
     monkeypatch.setattr(watchdog, "is_watched", lambda *_of_what: True)
     return made
@@ -219,11 +220,18 @@ def test_whatever_step_fails_the_old_rules_are_back_and_the_step_is_named(wall: 
 
 def test_a_system_that_fails_is_told_by_its_own_words(wall: Wall) -> None:
     wall.broken[STEPS[2]] = OSError(28, "No space left on device")
-    assert fault(wall, NTP) == ("Writing the file failed: [Errno 28] No space left on device; the old rules are back.")
+    assert fault(wall, NTP) == "Writing the file failed: No space left on device; the old rules are back."
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt(), SystemExit(1)])
-def test_a_fault_of_the_program_stays_what_it_is_and_changes_nothing(wall: Wall, error: BaseException) -> None:
+def test_a_fault_of_the_program_is_told_as_one_and_changes_nothing(wall: Wall) -> None:
+    wall.broken[STEPS[1]] = ZeroDivisionError("division by zero")
+    said = "Loading the IPv6 rules failed: ZeroDivisionError: division by zero; the old rules are back."
+    assert fault(wall, NTP) == said
+    assert (holds(wall), pending(wall)) == (True, None)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_an_interruption_stays_what_it_is_and_changes_nothing(wall: Wall, error: BaseException) -> None:
     wall.broken[STEPS[1]] = error
     with pytest.raises(type(error)):
         reconcile(wall, NTP)
@@ -259,7 +267,7 @@ def test_a_full_disk_is_told_before_anything_is_done(wall: Wall, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Journal, "open", full_disk)
-    assert fault(wall, NTP) == "Getting ready failed: [Errno 28] No space left on device; nothing was changed."
+    assert fault(wall, NTP) == "Getting ready failed: No space left on device; nothing was changed."
     assert (holds(wall), wall.seen) == (True, [])
 
 
@@ -272,7 +280,7 @@ def test_a_change_is_final_even_if_what_would_have_taken_it_back_can_not_be_clea
 
     monkeypatch.setattr(watchdog, "disarm", stuck)
     applied = reconcile(wall, NTP, confirm_within=60)
-    transaction.confirm(applied.id, False, None)
+    transaction.confirm(applied.id, False, ANOTHER)
     assert (pending(wall), holds(wall, NTP.id), kept(wall)["transaction"]) == (None, True, applied.id)
 
 
@@ -318,6 +326,30 @@ def test_what_a_dead_run_left_is_taken_back_first(wall: Wall) -> None:
     assert (wall.restored, holds(wall, NTP.id)) == (1, True)
 
 
+def test_a_way_back_that_is_barred_to_the_next_run_too_is_told_as_that(wall: Wall) -> None:
+    dead_run(wall)
+    wall.way_back_is_barred = True
+    assert fault(wall, NTP) == (
+        "Taking back what an earlier run left failed: The way back is barred; nothing else can be done before that is "
+        "mended."
+    )
+
+
+def test_what_a_power_cut_after_a_commit_left_is_cleared_away(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared: list[bool] = []
+    monkeypatch.setattr(watchdog, "is_armed", lambda: not cleared)
+    monkeypatch.setattr(watchdog, "disarm", lambda: cleared.append(True))
+    reconcile(wall)
+    assert cleared == [True]
+
+
+def test_what_another_firewall_left_is_nothing_to_this_one(wall: Wall) -> None:
+    assert wall.journal
+    wall.journal.save_state({"backend": "another", "record": {"switched_on": {}}})
+    reconcile(wall, NTP)
+    assert (kept(wall)["backend"], kept(wall)["record"]) == ("wall", {"runs": 1})
+
+
 def test_a_change_that_nobody_watches_over_is_taken_back_first(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     dead_run(wall, deadline=now() + 60)
     monkeypatch.setattr(watchdog, "is_watched", lambda *_of_what: False)
@@ -331,7 +363,7 @@ def test_a_change_that_may_still_be_confirmed_is_waited_for(wall: Wall) -> None:
     second.start()
     second.join(0.3)
     assert second.is_alive()
-    transaction.confirm(first.id, False, None)
+    transaction.confirm(first.id, False, ANOTHER)
     second.join(30)
     assert (wall.restored, holds(wall, NTP.id, LOGS.id)) == (0, True)
 
@@ -373,25 +405,40 @@ def test_a_confirmed_change_is_final(wall: Wall) -> None:
     assert kept(wall)["transaction"] == applied.id
 
 
-def test_the_connection_that_the_change_came_in_on_proves_nothing(wall: Wall) -> None:
+def test_the_connection_that_the_change_came_in_on_proves_nothing_nor_does_none(wall: Wall) -> None:
     applied = reconcile(wall, NTP, confirm_within=60, session=SESSION)
-    assert late(applied.id, session=SESSION) == (
-        "The change was to be confirmed over a new connection, but came over the old one."
+    for session in (SESSION, None):
+        assert late(applied.id, session=session) == (
+            "The change was to be confirmed over a new connection, but that was not to be seen on the host, so it is "
+            "taken back by itself."
+        )
+    assert pending(wall)
+
+
+def test_what_can_not_be_kept_is_not_confirmed(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied = reconcile(wall, NTP, confirm_within=60)
+
+    def full_disk(*_arguments: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "save_state", full_disk)
+    assert late(applied.id, session=ANOTHER) == (
+        "The change can't be kept: No space left on device; the host takes it back by itself."
     )
     assert pending(wall)
 
 
 def test_confirming_again_is_no_error(wall: Wall) -> None:
     applied = reconcile(wall, NTP, confirm_within=60)
-    transaction.confirm(applied.id, False, None)
-    transaction.confirm(applied.id, False, None)
+    transaction.confirm(applied.id, False, ANOTHER)
+    transaction.confirm(applied.id, False, ANOTHER)
 
 
 def test_confirming_a_removal_again_is_no_error(wall: Wall) -> None:
     reconcile(wall, NTP)
     applied = reconcile(wall, confirm_within=60, state="absent")
-    transaction.confirm(applied.id, True, None)
-    transaction.confirm(applied.id, True, None)
+    transaction.confirm(applied.id, True, ANOTHER)
+    transaction.confirm(applied.id, True, ANOTHER)
     assert kept(wall) == {}
 
 
@@ -401,10 +448,10 @@ def test_a_change_that_was_taken_back_can_not_be_confirmed(wall: Wall) -> None:
     assert late("another", is_removal=True) == TAKEN_BACK
 
 
-def test_too_late_is_too_late_even_before_it_is_taken_back(wall: Wall) -> None:
+def test_who_comes_too_late_takes_it_back_before_saying_that_it_is(wall: Wall) -> None:
     dead_run(wall, deadline=now() - 1)
     assert late("dead") == TAKEN_BACK
-    assert pending(wall)
+    assert (pending(wall), wall.restored, holds(wall)) == (None, 1, True)
 
 
 # --- Taken back -------------------------------------------------------------------------------------------------------
@@ -447,7 +494,7 @@ def test_after_its_time_a_change_is_taken_back(wall: Wall, monkeypatch: pytest.M
 
 def test_when_it_was_confirmed_the_watchdog_ends(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     applied = reconcile(wall, NTP, confirm_within=60)
-    transaction.confirm(applied.id, False, None)
+    transaction.confirm(applied.id, False, ANOTHER)
     assert is_over(wall, applied.id, False, monkeypatch)
     assert (wall.restored, holds(wall, NTP.id)) == (0, True)
 
@@ -465,9 +512,35 @@ def test_what_can_not_be_taken_back_is_tried_again(
     dead_run(wall)
     wall.way_back_is_barred = True
     assert not is_over(wall, "dead", False, monkeypatch)
-    assert capsys.readouterr().err == "The way back is barred.\n"
+    assert capsys.readouterr().err == "FirewallError: The way back is barred.\n"
     wall.way_back_is_barred = False
     assert is_over(wall, "dead", False, monkeypatch)
+
+
+def test_a_fault_of_the_program_does_not_end_who_watches(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(way_back, "_PAUSE", 0)
+    dead_run(wall)
+    with monkeypatch.context() as broken:
+        nothing: dict[str, object] = {}
+        broken.setattr(Wall, "restore", lambda *_of_what: nothing["nothing"])
+        assert not is_over(wall, "dead", False, monkeypatch)
+    assert capsys.readouterr().err == "KeyError: 'nothing'\n"
+    assert is_over(wall, "dead", False, monkeypatch)
+
+
+def test_what_a_boot_can_not_take_back_is_left_to_a_process_that_goes_on_trying(
+    wall: Wall, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(way_back, "_PAUSE", 0)
+    monkeypatch.setattr(watchdog, "start", lambda change, _maker: started.append(change))
+    dead_run(wall)
+    wall.way_back_is_barred = True
+    assert way_back.main(["boot"]) == 1
+    assert started == ["dead"]
+    assert capsys.readouterr().err.count("The way back is barred.") == way_back._BOOT_ATTEMPTS
 
 
 @pytest.mark.parametrize("deadline", [0.0, time.monotonic() + 1e9])

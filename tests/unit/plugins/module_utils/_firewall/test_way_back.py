@@ -21,6 +21,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal 
     boot_id,
     now,
 )
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import wait_for, write_atomically
 from ansible_collections.netwall.datadog.tests._pythons import VERSIONS, working_pythons
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall import _wall
@@ -31,6 +32,7 @@ if t.TYPE_CHECKING:
 NAME, OLD, NEW = "ntp-udp-123-out", dict.fromkeys(_wall.PARTS, "old"), dict.fromkeys(_wall.PARTS, "ntp-udp-123-out")
 HALF = {"rules4": NAME, "rules6": "old"}
 STATE = {"backend": "wall", "flows": ["old"]}
+NEW_SESSION = Session("198.51.100.7", 50124, "192.0.2.11", 22)
 
 # Stops at the part that it is told, for good, or says its change and lives on, as a module that nobody has heard yet.
 RUN = f"""
@@ -132,7 +134,7 @@ def test_a_change_that_nobody_confirms_is_taken_back_after_its_time(
         assert now() >= pending.deadline
         assert wall.rules() == OLD
         with pytest.raises(FirewallError, match="Nobody confirmed the change in time"):
-            transaction.confirm(change, False, None)
+            transaction.confirm(change, False, NEW_SESSION)
     assert left(tmp_path) == {*OLD, "state.json"}
 
 
@@ -140,7 +142,7 @@ def test_a_change_that_is_confirmed_stays(wall: _wall.Wall, tmp_path: Path) -> N
     with running(tmp_path, 60) as run:
         change = said(run)
         assert watchdog.is_watched(change)
-        transaction.confirm(change, False, None)
+        transaction.confirm(change, False, NEW_SESSION)
         run.kill()
         wait_until_nobody_watches(tmp_path)
     assert wall.rules() == NEW
@@ -167,6 +169,18 @@ def test_the_next_run_and_who_watches_over_a_dead_one_are_not_in_each_others_way
     assert wall.rules() == NEW
     wait_until_nobody_watches(tmp_path)
     assert wall.rules() == NEW
+
+
+def test_what_keeps_room_for_the_way_back_is_there_as_long_as_there_is_one(wall: _wall.Wall, tmp_path: Path) -> None:
+    with running(tmp_path, 0, "rules6") as run:
+        assert said(run) == "half"
+        [ballast] = tmp_path.rglob("ballast")
+        assert ballast.stat().st_blocks * 512 > sum(len(rules) for rules in OLD.values())
+        assert ballast.stat().st_mode & 0o777 == 0o600
+        run.kill()
+        wait_until_nobody_watches(tmp_path)
+    assert wall.rules() == OLD
+    assert "ballast" not in left(tmp_path)
 
 
 # --- Any Python of a host ---------------------------------------------------------------------------------------------
