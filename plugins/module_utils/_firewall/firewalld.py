@@ -30,6 +30,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
     rules_of,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
+    Configuration,
     lost_by_reload,
     read_configurations,
     read_daemon,
@@ -58,6 +59,8 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
     wait_until_noticed,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import (
+    OLDEST,
+    refuse_broken_files,
     refuse_daemon,
     refuse_missing_ipset,
     refuse_wiped_rules,
@@ -84,10 +87,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system i
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import merge
 
 if t.TYPE_CHECKING:
-    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
-        Configuration,
-        Daemon,
-    )
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Daemon
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import OperatorRule, Packet
 
 # ipsets before policies, so that nothing names one that is not there yet.
@@ -127,8 +127,14 @@ class Running:
 
     @classmethod
     def read(cls) -> Running:
-        """Ask it; raises :class:`FirewallError`."""
-        return cls(read_daemon(), read_live(), *read_configurations(is_ours))
+        """Ask it; raises :class:`FirewallError`.
+
+        One that is too old for policies, or has failed, has nothing of ours, and can't be asked what else it has.
+        """
+        daemon = read_daemon()
+        if daemon.version < OLDEST or daemon.state != "RUNNING":
+            return cls(daemon, Layout(), Configuration(""), Configuration(""))
+        return cls(daemon, read_live(), *read_configurations(is_ours))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +144,11 @@ class Host:
     texts: t.Mapping[str, str]
     unit: str
     running: Running | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether firewalld runs without a rule, because it could not load its files."""
+        return self.running is not None and self.running.daemon.state != "RUNNING"
 
     @classmethod
     def read(cls) -> Host:
@@ -171,7 +182,7 @@ class Plan:
         running = self.host.running
         if not running or (self.switch_off and not self.switched_on["running"]):
             return False
-        return running.live.structure != self.wanted.structure or running.daemon.state != "RUNNING"
+        return running.live.structure != self.wanted.structure
 
     @property
     def is_live(self) -> bool:
@@ -187,6 +198,7 @@ class Plan:
         return {
             "texts": dict(self.host.texts),
             "running": self.host.running is not None,
+            "failed": self.host.has_failed,
             "unit": self.host.unit,
         }
 
@@ -198,7 +210,7 @@ class Plan:
         if self.switch_off:
             step("Switching firewalld off")
             _switch_back(self.switched_on)
-        _bring(self.texts, step)
+        _bring(self.texts, step, self.host.has_failed)
         if self.switch_on:
             step("Switching firewalld on")
             firewalld_switch.switch_on()
@@ -236,7 +248,7 @@ class Firewalld:
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
         if not snapshot["running"]:
             _switch_back(snapshot)
-        _bring(snapshot["texts"], lambda _name: None)
+        _bring(snapshot["texts"], lambda _name: None, snapshot["failed"])
         if snapshot["running"]:
             firewalld_switch.put_back(snapshot["unit"])
             firewalld_switch.start()
@@ -245,6 +257,8 @@ class Firewalld:
 def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any]) -> Plan:
     """What brings *host* to *request*; raises :class:`FirewallError` where that must not be done."""
     absent = request.state == "absent"
+    if host.running and not absent:
+        refuse_daemon(host.running.daemon)
     if not (absent or host.running or request.enable):
         raise FirewallError(
             "firewalld is installed but switched off, so no rule would have an effect; set 'enable: true' to have it "
@@ -308,8 +322,6 @@ def _refuse_harm(plan: Plan) -> None:
     absent = request.state == "absent"
     if plan.switch_on and not running:
         firewalld_switch.refuse_to_switch_on()
-    if running and not absent:
-        refuse_daemon(running.daemon)
     if running and plan.needs_reload:
         _refuse_loss(running, request)
     if not absent:
@@ -328,6 +340,7 @@ def _refuse_loss(running: Running, request: Request) -> None:
             f"firewalld has to be reloaded for this change, and would lose what stands at run time alone: "
             f"{'; '.join(lost)}; make it permanent ('firewall-cmd --runtime-to-permanent'), or set 'reload: force'."
         )
+    refuse_broken_files(running.runtime.direct)
 
 
 def _outcome(plan: Plan) -> Outcome:
@@ -376,6 +389,8 @@ def _shadowed(running: Running | None, request: Request) -> tuple[str, ...]:
 def _warnings(plan: Plan) -> t.Iterator[str]:
     running, request = plan.host.running, plan.request
     if request.state == "absent":
+        if plan.host.has_failed:
+            yield "firewalld has failed and has no rule in force, so it is not reloaded; 'journalctl -u firewalld' says why."
         return
     if request.management and not request.session and (plan.switch_on or request.management_networks):
         yield (
@@ -410,13 +425,17 @@ def _our_paths() -> t.Iterator[str]:
                 yield os.path.join(folder, final)
 
 
-def _bring(texts: t.Mapping[str, str], step: Step) -> None:
-    """Have our files hold *texts*, and firewalld, if it runs, what they say: by single changes, or one reload."""
+def _bring(texts: t.Mapping[str, str], step: Step, had_failed: bool) -> None:
+    """Have our files hold *texts*, and firewalld, if it runs, what they say: by single changes, or one reload.
+
+    One that *had_failed* before us, and still has, would only fail again.
+    """
     wanted = parse_files(texts)
     is_running = firewalld_switch.is_running()
-    if not is_running:
+    works = is_running and state() == "RUNNING"
+    if not is_running or (had_failed and not works):
         _write(texts, step)
-    elif state() == "RUNNING" and (live := read_live()).structure == wanted.structure:
+    elif works and (live := read_live()).structure == wanted.structure:
         step("Changing the entries of firewalld's ipsets")
         make(all_moves(live, wanted))
         _write(texts, step)

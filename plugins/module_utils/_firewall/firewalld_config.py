@@ -17,16 +17,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shlex
 import typing as t
+from xml.etree import ElementTree
 
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_bus import FIREWALLD, Call, call_all
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import read_bytes
 
 _ROOT = "/org/fedoraproject/FirewallD1"
 _CONFIG = f"{_ROOT}/config"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _BUS = "org.freedesktop.DBus"
 _NETWORK_MANAGER = "org.freedesktop.NetworkManager"
+_DIRECT = "/etc/firewalld/direct.xml"
 
 # Settings that describe, and decide nothing.
 _REMARKS = ("version", "short", "description")
@@ -227,6 +233,17 @@ def _direct(
         *(f"direct rule {' '.join(map(str, rule[:-1]))} {' '.join(rule[-1])}" for rule in rules),
         *(f"direct passthrough {family} {' '.join(arguments)}" for family, arguments in passed),
     )
+
+
+def direct_in_file() -> t.Iterator[str]:
+    """The direct rules that firewalld will load next, as in :class:`Configuration`; raises :class:`FirewallError`."""
+    try:
+        root = ElementTree.fromstring(read_bytes(_DIRECT)) if os.path.exists(_DIRECT) else ElementTree.Element("direct")
+        for each in root:
+            values = [each.get(key, "") for key in ("ipv", "table", "chain", "priority")]
+            yield " ".join(["direct", each.tag, *filter(None, values), *shlex.split(each.text or "")])
+    except (ElementTree.ParseError, ValueError) as error:
+        raise FirewallError(f"{_DIRECT} is damaged ({error}); mend it before firewalld loads it.") from error
 
 
 # --- The difference that a reload makes -------------------------------------------------------------------------------

@@ -7,8 +7,10 @@
 """What makes a change of firewalld too dangerous to begin, each said before anything is touched.
 
 refuse_daemon(read_daemon())                               # running, and in a state in which it can be changed
+refuse_old(version)                                        # before it is switched on
 refuse_wiped_rules(version, direct, saved_rules())         # before every start and reload
 refuse_missing_ipset(version, direct)                      # before every start and reload with ipsets of ours
+refuse_broken_files(direct)                                # before every reload
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ import shutil
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Daemon
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
+    Daemon,
+    direct_in_file,
+)
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_rehearsal import what_fails
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import run
 
 OLDEST = (1, 0)
@@ -50,13 +56,18 @@ class SavedRule(t.NamedTuple):
     line: str
 
 
+def refuse_old(version: tuple[int, ...]) -> None:
+    """Raise :class:`FirewallError` where a firewalld of *version* can't hold our rules."""
+    if version < OLDEST:
+        raise FirewallError(
+            f"firewalld {'.'.join(map(str, version))} has no policies that could hold what is asked; update it to 1.0 "
+            "or later."
+        )
+
+
 def refuse_daemon(daemon: Daemon) -> None:
     """Raise :class:`FirewallError` where firewalld is too old, broken, or not to be changed now."""
-    version = ".".join(map(str, daemon.version))
-    if daemon.version < OLDEST:
-        raise FirewallError(
-            f"firewalld {version} has no policies that could hold what is asked; update it to 1.0 or later."
-        )
+    refuse_old(daemon.version)
     if daemon.state != "RUNNING":
         raise FirewallError(
             f"firewalld is in state {daemon.state} and has no rules, though its service is active; find out why by "
@@ -126,6 +137,20 @@ def foreign_rules(direct: t.Sequence[str], saved: t.Iterable[SavedRule]) -> list
     for rule in (rule for rule in saved if not _REMADE.search(rule.line)):
         chains.setdefault((rule.family, rule.table, rule.chain), []).append(rule)
     return [rule for place, rules in chains.items() if len(rules) > room[place] for rule in rules]
+
+
+def refuse_broken_files(direct: t.Sequence[str]) -> None:
+    """Raise :class:`FirewallError` if a reload would fail over the files of others, and leave no rule in force.
+
+    *direct* are the direct rules that are in force, as in :class:`Configuration`.
+    """
+    # firewalld itself notices a file that was edited by hand only after a while.
+    fault = what_fails(settled_direct=set(direct) == set(direct_in_file()))
+    if fault:
+        raise FirewallError(
+            "This change needs firewalld to be reloaded, and it could not load what others have in /etc/firewalld "
+            f"({fault}), so that no rule would be in force; mend that until 'firewall-cmd --reload' succeeds."
+        )
 
 
 def refuse_missing_ipset(version: tuple[int, ...], direct: t.Sequence[str]) -> None:

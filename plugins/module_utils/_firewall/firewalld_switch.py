@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import typing as t
-from xml.etree import ElementTree
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import parse_version
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
+    direct_in_file,
+    parse_version,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_live import state
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import (
     refuse_missing_ipset,
+    refuse_old,
     refuse_wiped_rules,
     saved_rules,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import has_systemd, read_bytes, run
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import has_systemd, run
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Ufw
 
 _UNIT = "firewalld.service"
-_DIRECT = "/etc/firewalld/direct.xml"
 
 
 def is_running() -> bool:
@@ -51,7 +52,8 @@ def refuse_to_switch_on() -> None:
     if ufw.is_active or ufw.is_enabled:
         raise FirewallError("ufw is switched on, and two firewalls on one host undo each other; stop one for good.")
     version = parse_version(run(["firewall-offline-cmd", "--version"]))
-    direct = list(_direct_rules())
+    refuse_old(version)
+    direct = list(direct_in_file())
     refuse_missing_ipset(version, direct)
     refuse_wiped_rules(version, direct, saved_rules())
 
@@ -82,17 +84,6 @@ def put_back(unit: str) -> None:
     if (now, unit) in (("enabled", "disabled"), ("disabled", "enabled")):
         run(["systemctl", "disable" if unit == "disabled" else "enable", "--quiet", _UNIT])
         os.sync()
-
-
-def _direct_rules() -> t.Iterator[str]:
-    """The direct rules that firewalld will load, as in :class:`firewalld_config.Configuration`."""
-    try:
-        root = ElementTree.fromstring(read_bytes(_DIRECT)) if os.path.exists(_DIRECT) else ElementTree.Element("direct")
-    except ElementTree.ParseError as error:
-        raise FirewallError(f"{_DIRECT} is damaged ({error}); mend it before firewalld is switched on.") from error
-    for each in root:
-        values = [each.get(key, "") for key in ("ipv", "table", "chain", "priority")]
-        yield " ".join(["direct", each.tag, *filter(None, values), each.text or ""]).strip()
 
 
 def _patience() -> list[str]:

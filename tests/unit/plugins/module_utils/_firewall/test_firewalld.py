@@ -9,9 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld, firewalld_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
+    firewalld,
+    firewalld_config,
+    firewalld_live,
+    firewalld_switch,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld import Host, Plan, Running, make_plan
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_bus import BusError, Call
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Configuration, Daemon
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_files import (
     Layout,
@@ -38,6 +44,7 @@ DAEMON = Daemon(version=(1, 3, 3), state="RUNNING")
 @pytest.fixture(autouse=True)
 def host_without_iptables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewalld, "saved_rules", list)
+    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _direct: None)
     monkeypatch.setattr(firewalld, "peers_of", lambda request: [request.session.address] if request.session else [])
     monkeypatch.setattr(firewalld_switch, "refuse_to_switch_on", lambda: None)
 
@@ -127,7 +134,7 @@ def test_absent_where_nothing_is_ours_changes_nothing() -> None:
 def test_the_snapshot_has_all_of_our_files() -> None:
     host = after(asked(LOGS))
     snapshot = make_plan(host, Request(state="absent"), {}).snapshot
-    assert snapshot == {"texts": host.texts, "running": True, "unit": "enabled"}
+    assert snapshot == {"texts": host.texts, "running": True, "failed": False, "unit": "enabled"}
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------
@@ -165,9 +172,107 @@ def test_a_failed_firewalld_is_refused() -> None:
         make_plan(on(daemon=replace(DAEMON, state="FAILED")), asked(LOGS), {})
 
 
-def test_an_old_firewalld_is_refused() -> None:
-    with pytest.raises(FirewallError, match=r"0\.9\.11"):
-        make_plan(on(daemon=replace(DAEMON, version=(0, 9, 11))), asked(LOGS), {})
+class OldBus:
+    """A firewalld of *version* in *state* that knows no policies, and says nothing but how it is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, version: str, state: str = "RUNNING") -> None:
+        self.about = {"version": version, "state": state}
+        monkeypatch.setattr(firewalld_config, "call_all", self.call_all)
+        monkeypatch.setattr(firewalld_live, "call_all", self.call_all)
+        monkeypatch.setattr(firewalld_switch, "is_running", lambda: True)
+        monkeypatch.setattr(firewalld_switch, "unit_state", lambda: "enabled")
+
+    def call_all(self, calls: t.Sequence[Call], _destination: str = "") -> list[t.Any]:
+        return [self.answer(each) for each in calls]
+
+    def answer(self, call: Call) -> t.Any:
+        if call.method == "GetAll":
+            return self.about
+        if call.method in ("queryPanicMode", "queryLockdown", "NameHasOwner"):
+            return False
+        raise BusError(f"firewalld refused: No such method '{call.method}'")
+
+
+@pytest.mark.parametrize("version", ["0.6.3", "0.9.11"])
+def test_a_firewalld_without_policies_is_refused_by_its_version(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    OldBus(monkeypatch, version)
+    with pytest.raises(FirewallError, match=rf"firewalld {version} has no policies .* update it to 1\.0"):
+        firewalld.Firewalld().plan(asked(LOGS, session=SESSION), {})
+
+
+def test_from_a_firewalld_without_policies_nothing_has_to_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    OldBus(monkeypatch, "0.9.11")
+    assert not firewalld.Firewalld().plan(Request(state="absent"), {}).outcome.changed
+
+
+def test_a_reload_that_would_fail_over_the_files_of_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_direct: t.Sequence[str]) -> None:
+        raise FirewallError("could not load")
+
+    monkeypatch.setattr(firewalld, "refuse_broken_files", refuse)
+    with pytest.raises(FirewallError, match="could not load"):
+        make_plan(on(), asked(LOGS, reload="force"), {})
+
+
+def test_where_nothing_is_reloaded_the_files_of_others_may_be_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = after(asked(LOGS))
+    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _direct: pytest.fail("a reload was rehearsed"))
+    assert make_plan(host, asked(replace(LOGS, networks=("203.0.113.0/24",))), {}).outcome.changed
+
+
+# --- Failed -----------------------------------------------------------------------------------------------------------
+
+
+def failed(monkeypatch: pytest.MonkeyPatch, folder: t.Any) -> FakeHost:
+    """A firewalld that has failed already and would fail again."""
+    host = FakeHost(monkeypatch, folder, True, Layout())
+    OldBus(monkeypatch, "1.3.3", "FAILED")
+    monkeypatch.setattr(firewalld, "state", lambda: "FAILED")
+    return host
+
+
+def test_absent_where_nothing_is_ours_leaves_a_failed_firewalld_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    failed(monkeypatch, tmp_path)
+    outcome = firewalld.Firewalld().plan(Request(state="absent"), {}).outcome
+    assert not outcome.changed
+    assert [warning.startswith("firewalld has failed and has no rule") for warning in outcome.warnings] == [True]
+
+
+def test_absent_takes_our_files_from_a_failed_firewalld_without_a_reload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    host = failed(monkeypatch, tmp_path)
+    firewalld._write(host.texts(layout(LOGS)), lambda _step: None)
+    plan = firewalld.Firewalld().plan(Request(state="absent"), {})
+    assert plan.outcome.removed == (LOGS.id,)
+    plan.apply(lambda _step: None)
+    assert host.layout() == Layout()
+    assert not firewalld.Firewalld().plan(Request(state="absent"), {}).outcome.changed
+    assert "reload" not in host.done
+
+
+def test_what_stood_in_a_failed_firewalld_is_brought_back_without_a_reload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    host = failed(monkeypatch, tmp_path)
+    firewalld._write(host.texts(layout(LOGS)), lambda _step: None)
+    snapshot = firewalld.Firewalld().plan(Request(state="absent"), {}).snapshot
+    firewalld._write({}, lambda _step: None)
+    firewalld.Firewalld().restore(snapshot)
+    assert host.layout() == layout(LOGS)
+    assert "reload" not in host.done
+
+
+def test_what_failed_by_our_change_alone_is_brought_back_by_a_reload(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    host = failed(monkeypatch, tmp_path)
+    firewalld.Firewalld().restore(
+        {"texts": host.texts(layout(LOGS)), "running": True, "failed": False, "unit": "enabled"}
+    )
+    assert "reload" in host.done
 
 
 def test_a_rule_that_would_cut_the_management_connection_is_answered_by_one_that_keeps_it() -> None:
@@ -303,7 +408,7 @@ def layout(*flows: Flow) -> Layout:
 def test_other_addresses_are_brought_back_by_single_moves(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
     old = layout(LOGS)
     host = FakeHost(monkeypatch, tmp_path, True, layout(replace(LOGS, networks=("203.0.113.0/24", "2001:db8::/64"))))
-    firewalld.Firewalld().restore({"texts": host.texts(old), "running": True, "unit": "enabled"})
+    firewalld.Firewalld().restore({"texts": host.texts(old), "running": True, "failed": False, "unit": "enabled"})
     assert host.done[0] == "2 moves"
     assert "reload" not in host.done
     assert host.layout() == old
@@ -311,7 +416,9 @@ def test_other_addresses_are_brought_back_by_single_moves(monkeypatch: pytest.Mo
 
 def test_another_structure_is_brought_back_by_a_reload(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
     host = FakeHost(monkeypatch, tmp_path, True, layout(LOGS, APM))
-    firewalld.Firewalld().restore({"texts": host.texts(layout(LOGS)), "running": True, "unit": "enabled"})
+    firewalld.Firewalld().restore(
+        {"texts": host.texts(layout(LOGS)), "running": True, "failed": False, "unit": "enabled"}
+    )
     assert host.done[0] == "reload"
 
 
@@ -319,7 +426,9 @@ def test_before_firewalld_has_started_files_alone_are_brought_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
 ) -> None:
     host = FakeHost(monkeypatch, tmp_path, False, Layout())
-    firewalld.Firewalld().restore({"texts": host.texts(layout(LOGS)), "running": True, "unit": "enabled"})
+    firewalld.Firewalld().restore(
+        {"texts": host.texts(layout(LOGS)), "running": True, "failed": False, "unit": "enabled"}
+    )
     assert host.done == ["unit enabled", "start"]
     assert host.layout() == layout(LOGS)
 
@@ -328,7 +437,7 @@ def test_what_we_switched_on_is_switched_off_before_anything_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
 ) -> None:
     host = FakeHost(monkeypatch, tmp_path, False, Layout())
-    firewalld.Firewalld().restore({"texts": {}, "running": False, "unit": "disabled"})
+    firewalld.Firewalld().restore({"texts": {}, "running": False, "failed": False, "unit": "disabled"})
     assert host.done == ["stop", "unit disabled"]
 
 
@@ -337,7 +446,7 @@ def test_what_a_killed_run_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "ipsets").mkdir()
     for name in (".netwall-1-4.xml.netwall", "netwall-1-4.xml", "netwall-2-4.xml.old", "office.xml", "office.xml.old"):
         (tmp_path / "ipsets" / name).write_text("")
-    firewalld.Firewalld().restore({"texts": {}, "running": True, "unit": "enabled"})
+    firewalld.Firewalld().restore({"texts": {}, "running": True, "failed": False, "unit": "enabled"})
     assert sorted(path.name for path in host.folder.glob("*/*")) == ["office.xml", "office.xml.old"]
 
 

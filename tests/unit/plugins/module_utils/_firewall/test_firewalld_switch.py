@@ -8,7 +8,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch, ufw
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import (
+    firewalld_config,
+    firewalld_switch,
+    ufw,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Presence
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import SavedRule
 
@@ -21,10 +25,11 @@ class FakeSystem:
     def __init__(self, active: str, enabled: str, system: str = "running") -> None:
         self.answers = {"is-active": active, "is-enabled": enabled, "is-system-running": system}
         self.done: list[str] = []
+        self.version = "1.3.3"
 
     def run(self, argv: list[str]) -> str:
         if argv[0] == "firewall-offline-cmd":
-            return "1.3.3\n"
+            return f"{self.version}\n"
         answer = self.answers.get(argv[1])
         if answer is None:
             self.done.append(" ".join(argv))
@@ -44,7 +49,7 @@ def boot(monkeypatch: pytest.MonkeyPatch) -> Boot:
         monkeypatch.setattr(firewalld_switch, "has_systemd", lambda: True)
         monkeypatch.setattr(firewalld_switch, "run", system.run)
         monkeypatch.setattr(firewalld_switch, "saved_rules", list)
-        monkeypatch.setattr(firewalld_switch, "_DIRECT", "/nonexistent")
+        monkeypatch.setattr(firewalld_config, "_DIRECT", "/nonexistent")
         monkeypatch.setattr(ufw.Ufw, "presence", lambda _ufw: Presence(is_installed=True))
         return system
 
@@ -110,10 +115,16 @@ def test_direct_rules_that_it_will_load_are_found_in_its_file(
 ) -> None:
     boot("inactive", "disabled")
     (tmp_path / "direct.xml").write_text(
-        '<direct><rule ipv="ipv4" table="filter" chain="INPUT" priority="0">-j ACCEPT</rule></direct>'
+        '<direct><rule ipv="ipv4" table="filter" chain="INPUT" priority="0">-j LOG --log-prefix "a b"</rule></direct>'
     )
-    monkeypatch.setattr(firewalld_switch, "_DIRECT", str(tmp_path / "direct.xml"))
-    assert list(firewalld_switch._direct_rules()) == ["direct rule ipv4 filter INPUT 0 -j ACCEPT"]
+    monkeypatch.setattr(firewalld_config, "_DIRECT", str(tmp_path / "direct.xml"))
+    assert list(firewalld_config.direct_in_file()) == ["direct rule ipv4 filter INPUT 0 -j LOG --log-prefix a b"]
+
+
+def test_one_that_is_too_old_is_not_switched_on(boot: Boot) -> None:
+    boot("inactive", "disabled").version = "0.9.3"
+    with pytest.raises(FirewallError, match=r"firewalld 0\.9\.3 has no policies"):
+        firewalld_switch.refuse_to_switch_on()
 
 
 def test_without_direct_rules_nothing_is_refused(boot: Boot) -> None:
