@@ -349,7 +349,7 @@ def _predict(params: dict[str, t.Any]) -> tuple[Outcome, dict[str, t.Any]]:
 
 
 def _backend(params: dict[str, t.Any]) -> Backend | None:
-    return choose(params["backend"], params["state"], Journal().state().get("backend"))
+    return choose(params["backend"], params["state"], Journal().state().get("backend"), params["enable"])
 
 
 def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:

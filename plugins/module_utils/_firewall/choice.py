@@ -20,11 +20,12 @@ if t.TYPE_CHECKING:
 BACKENDS: t.Mapping[str, t.Callable[[], Backend]] = {"ufw": Ufw, "firewalld": Firewalld}
 
 
-def choose(wanted: str, state: str, earlier: str | None) -> Backend | None:
+def choose(wanted: str, state: str, earlier: str | None, enable: bool = False) -> Backend | None:
     """The firewall *wanted* (a key of :data:`BACKENDS`, or ``auto``), None if there is none and none is needed.
 
-    *state* is ``present`` or ``absent``, *earlier* the firewall that has our rules already. Raises
-    :class:`FirewallError` where it can't be had, or where there is more than one and none stands out.
+    *state* is ``present`` or ``absent``, *earlier* the firewall that has our rules already; *enable* says that one that
+    is off will be switched on. Raises :class:`FirewallError` where it can't be had, or where there is more than one
+    and none stands out.
     """
     names = list(BACKENDS) if wanted == "auto" else [wanted]
     found = {backend: backend.presence() for backend in (BACKENDS[name]() for name in names)}
@@ -35,6 +36,8 @@ def choose(wanted: str, state: str, earlier: str | None) -> Backend | None:
         )
     chosen = _choose(found, installed, state, earlier)
     _refuse_two(chosen, state, earlier)
+    if chosen and enable and state == "present":
+        _refuse_second(chosen.name, found[chosen])
     return chosen
 
 
@@ -59,6 +62,19 @@ def _choose(
             "name the one to use by 'backend'."
         )
     return installed[0] if installed else None
+
+
+def _refuse_second(name: str, known: Presence) -> None:
+    """Raise :class:`FirewallError` where *name*, of which this is *known*, would be switched on beside another."""
+    if known.is_active and known.is_enabled:
+        return
+    for other in BACKENDS.keys() - {name}:
+        presence = BACKENDS[other]().presence()
+        if presence.is_active or presence.is_enabled:
+            raise FirewallError(
+                f"{other} is {'on' if presence.is_active else 'off now but comes on at every boot'}, and two firewalls "
+                f"on one host undo each other; switch {other} off for good before {name} is switched on."
+            )
 
 
 def _refuse_two(chosen: Backend | None, state: str, earlier: str | None) -> None:

@@ -23,8 +23,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
     refuse_wiped_rules,
     saved_rules,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import has_systemd, run
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw import Ufw
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import ask_systemd, has_systemd, run
 
 _UNIT = "firewalld.service"
 
@@ -33,7 +32,7 @@ def is_running() -> bool:
     """Whether firewalld runs; its rules may be in force or not (see :func:`firewalld_live.state`)."""
     if has_systemd():
         # Asked over D-Bus at boot, the question could wait for the answer to itself.
-        return _systemctl("is-active") in ("active", "reloading")
+        return ask_systemd("is-active", _UNIT) in ("active", "reloading")
     with contextlib.suppress(FirewallError):
         return bool(state())
     return False
@@ -41,16 +40,18 @@ def is_running() -> bool:
 
 def unit_state() -> str:
     """What systemd says of firewalld at boot, such as ``enabled`` or ``disabled``; empty without systemd."""
-    return _systemctl("is-enabled") if has_systemd() else ""
+    return ask_systemd("is-enabled", _UNIT)
+
+
+def is_booting() -> bool:
+    """Whether the host has not yet started all that it starts at boot."""
+    return ask_systemd("is-system-running") in ("initializing", "starting")
 
 
 def refuse_to_switch_on() -> None:
     """Raise :class:`FirewallError` where switching firewalld on would undo the work of others, or can't be done."""
     if not has_systemd():
         raise FirewallError("firewalld is off, and without systemd only you can start it; do that and run this again.")
-    ufw = Ufw().presence()
-    if ufw.is_active or ufw.is_enabled:
-        raise FirewallError("ufw is switched on, and two firewalls on one host undo each other; stop one for good.")
     version = parse_version(run(["firewall-offline-cmd", "--version"]))
     refuse_old(version)
     direct = list(direct_in_file())
@@ -88,15 +89,4 @@ def put_back(unit: str) -> None:
 
 def _patience() -> list[str]:
     """While the host boots, the unit may wait for us: we had better not wait for it."""
-    return ["--no-block"] if _systemctl("is-system-running") in ("initializing", "starting") else []
-
-
-def _systemctl(question: str) -> str:
-    """What systemctl answers, whatever its exit status; ``disabled`` for a unit that it does not know."""
-    unit = [] if question == "is-system-running" else [_UNIT]
-    try:
-        return run(["systemctl", question, *unit]).strip()
-    except FirewallError as error:
-        # It answers anything but a plain yes with a status of its own.
-        words = str(error).rpartition(": ")[2].split()
-        return words[-1] if words else ""
+    return ["--no-block"] if is_booting() else []

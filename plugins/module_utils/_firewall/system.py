@@ -109,8 +109,24 @@ def has_systemd() -> bool:
     return os.path.isdir("/run/systemd/system")
 
 
-def run(argv: list[str], stdin: str | None = None) -> str:
-    """What the command *argv* prints; raises :class:`FirewallError` with what it said if it fails."""
+def ask_systemd(question: str, *unit: str) -> str:
+    """What systemd answers to *question*, such as ``is-enabled``, about *unit*: ``enabled``, ``disabled``, ``active``…
+
+    Empty without systemd, where it can't be asked, and, depending on its release, about a unit that it does not know.
+    """
+    if not has_systemd():
+        return ""
+    with contextlib.suppress(FirewallError):
+        # It answers anything but a plain yes with a status of its own.
+        return run(["systemctl", question, *unit], check=False).strip()
+    return ""
+
+
+def run(argv: list[str], stdin: str | None = None, check: bool = True) -> str:
+    """What the command *argv* prints; raises :class:`FirewallError` with what it said if it fails.
+
+    Without *check* its status says nothing, and only a command that can't be run fails.
+    """
     environment = dict(os.environ, LC_ALL="C", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     try:
         done = subprocess.run(
@@ -125,7 +141,7 @@ def run(argv: list[str], stdin: str | None = None) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FirewallError(f"'{' '.join(argv)}' could not be run: {error}.") from error
-    if done.returncode:
+    if check and done.returncode:
         said = " ".join((done.stderr + done.stdout).decode("utf-8", "replace").split())
         raise FirewallError(f"'{' '.join(argv)}' ended with {done.returncode}: {said or 'no message'}")
     return done.stdout.decode("utf-8", "surrogateescape")
@@ -173,13 +189,16 @@ def lock_if_free(file: t.TextIO, lock: t.Callable[[t.TextIO, int], object]) -> b
     return True
 
 
-def wait_for(condition: t.Callable[[], bool], timeout: float, otherwise: str) -> None:
-    """Return as soon as *condition* holds; raises :class:`FirewallError` with *otherwise* after *timeout* seconds."""
+def wait_for(condition: t.Callable[[], bool], timeout: float, otherwise: str, pause: float = _POLL) -> None:
+    """Return once *condition*, asked every *pause* seconds, holds.
+
+    Raises :class:`FirewallError` with *otherwise* after *timeout* seconds.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             raise FirewallError(otherwise)
-        time.sleep(_POLL)
+        time.sleep(pause)
 
 
 def _temporary(path: str) -> str:

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import STATE_FOLDER
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import (
-    has_systemd,
+    ask_systemd,
     read_bytes,
     read_text,
     run,
@@ -54,8 +54,6 @@ def refuse_to_switch_on(defaults: t.Mapping[str, str]) -> None:
 
     *defaults* are the settings of /etc/default/ufw.
     """
-    if _unit("is-active", "firewalld.service") == "active":
-        raise FirewallError("firewalld is running, and two firewalls on one host undo each other; stop one for good.")
     manages_all = defaults.get("MANAGE_BUILTINS", "no").lower() == "yes"
     no_ipv6 = defaults.get("IPV6", "no").lower() != "yes"
     for family, live in _tables().items():
@@ -170,17 +168,7 @@ def _has(live: Live, line: str) -> bool:
 
 
 def _unit_state() -> str:
-    return _unit("is-enabled", "ufw.service")
-
-
-def _unit(question: str, unit: str) -> str:
-    """What systemd answers, such as ``enabled``; ``disabled`` for any answer of no, empty without systemd."""
-    if not has_systemd():
-        return ""
-    try:
-        return run(["systemctl", question, unit]).strip()
-    except FirewallError:
-        return "disabled"
+    return ask_systemd("is-enabled", "ufw.service")
 
 
 def _sysctls(defaults: t.Mapping[str, str]) -> list[str]:

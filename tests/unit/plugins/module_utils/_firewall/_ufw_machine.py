@@ -112,7 +112,7 @@ class Machine:
         put(ufw, "_ufw_commands", set)
         for name in ("write_atomically", "put_back"):
             put(ufw, name, self._counted(getattr(system, name)))
-        put(ufw_switch, "has_systemd", lambda: False)
+        put(ufw_switch, "ask_systemd", lambda *_question: "")
         put(os, "sync", self.unflushed.clear)
         for module in (ufw_live, ufw_switch):
             put(module, "run", self._command)

@@ -37,8 +37,8 @@ def walls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Presence]:
     return known
 
 
-def chosen(wanted: str, state: str = "present", earlier: str | None = None) -> str | None:
-    backend = choice.choose(wanted, state, earlier)
+def chosen(wanted: str, state: str = "present", earlier: str | None = None, *, enable: bool = False) -> str | None:
+    backend = choice.choose(wanted, state, earlier, enable)
     return backend.name if backend else None
 
 
@@ -121,3 +121,29 @@ def test_rules_that_stand_in_another_firewall_are_not_forgotten(
 def test_rules_in_a_firewall_that_is_gone_are_gone_with_it(walls: dict[str, Presence], earlier: str) -> None:
     walls.update(second=ON)
     assert chosen("auto", earlier=earlier) == "second"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(OFF, ON), (OFF, STARTED), (OFF, AT_BOOT), (AT_BOOT, STARTED), (STARTED, AT_BOOT)]
+)
+def test_none_is_switched_on_beside_another(walls: dict[str, Presence], first: Presence, second: Presence) -> None:
+    walls.update(first=first, second=second)
+    with pytest.raises(
+        FirewallError, match=r"\Asecond is (on|off now .* boot), .* switch second off for good before first "
+    ):
+        chosen("first", enable=True)
+    walls.update(first=second, second=first)
+    with pytest.raises(
+        FirewallError, match=r"\Afirst is (on|off now .* boot), .* switch first off for good before second "
+    ):
+        chosen("second", enable=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state"), [(ON, ON, "present"), (OFF, ON, "absent"), (OFF, OFF, "present")]
+)
+def test_what_is_on_or_alone_or_not_wanted_is_no_second_one(
+    walls: dict[str, Presence], first: Presence, second: Presence, state: str
+) -> None:
+    walls.update(first=first, second=second)
+    assert chosen("first", state, enable=True) == "first"

@@ -329,3 +329,42 @@ def test_waiting_ends_with_the_condition() -> None:
 def test_waiting_ends_with_the_time() -> None:
     with pytest.raises(FirewallError, match=r"\Atoo late\Z"):
         wait_for(lambda: False, 0, "too late")
+
+
+# --- systemd ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def systemctl(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What systemctl does: a status and what it prints, to be set; and how it was called."""
+    ended: list[object] = [0, b"enabled\n"]
+
+    def run_command(argv: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        ended[2:] = [argv]
+        return subprocess.CompletedProcess(argv, ended[0], stdout=ended[1], stderr=b"No such file or directory\n")  # type: ignore[arg-type,return-value]
+
+    monkeypatch.setattr(system, "has_systemd", lambda: True)
+    monkeypatch.setattr(subprocess, "run", run_command)
+    return ended
+
+
+@pytest.mark.parametrize(("status", "said"), [(0, b"enabled\n"), (1, b"disabled\n"), (3, b"inactive\n"), (1, b"")])
+def test_what_systemd_answers_counts_whatever_its_status(systemctl: list[object], status: int, said: bytes) -> None:
+    systemctl[:2] = [status, said]
+    assert system.ask_systemd("is-enabled", "ufw.service") == said.decode().strip()
+    assert systemctl[2] == ["systemctl", "is-enabled", "ufw.service"]
+
+
+def test_where_there_is_no_systemd_it_answers_nothing(systemctl: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "has_systemd", lambda: False)
+    assert system.ask_systemd("is-active", "ufw.service") == ""
+    assert len(systemctl) == len(["status", "said"])
+
+
+@pytest.mark.usefixtures("systemctl")
+def test_where_systemd_can_t_be_asked_it_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_argv: list[str], **_options: object) -> None:
+        raise FileNotFoundError("systemctl")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert system.ask_systemd("is-system-running") == ""
