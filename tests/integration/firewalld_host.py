@@ -53,6 +53,7 @@ paths = [os.path.join(folder, name) for folder, _, names in os.walk(top) for nam
 print(json.dumps({
     "files": {path: read(path) for path in sorted(paths)},
     "listed": said("nft", "-j", "list", "ruleset"),
+    "zones": said("firewall-cmd", "--list-all-zones"),
 }))
 """
 _OURS = re.compile(r"/netwall-[^/]*$")
@@ -60,15 +61,16 @@ _OURS = re.compile(r"/netwall-[^/]*$")
 
 @dataclass(frozen=True)
 class Look:
-    """What stands on the host: files by path, and what nft listed."""
+    """What stands on the host: files by path, what nft listed, and the zones as firewall-cmd lists them."""
 
     files: Mapping[str, str]
     listed: str
+    zones: str
 
     @cached_property
     def rules(self) -> Ruleset:
         """firewalld's table, taken apart."""
-        return Ruleset(self.listed)
+        return Ruleset(self.listed, dict(re.findall(r"^(\S+).*\n  target: (\S+)", self.zones, re.MULTILINE)))
 
     def decide(self, packet: Packet) -> tuple[str, str]:
         """The verdict, and whose it is."""
@@ -109,12 +111,12 @@ class FirewalldHost:
     def look(self) -> Look:
         """What stands there now."""
         found = json.loads(self.host.run("python3", "-c", _LOOK))
-        return Look(found["files"], found["listed"])
+        return Look(found["files"], found["listed"], found["zones"])
 
     def booted(self, files: Mapping[str, str], live: Look) -> Look:
         """What stands there, without us."""
         items = [item for item in json.loads(live.listed)["nftables"] if not _names_ours(item)]
-        return Look(files, json.dumps({"nftables": items}))
+        return Look(files, json.dumps({"nftables": items}), live.zones)
 
     def unlike_a_boot(self, now: Look) -> Iterator[str]:
         """Where the kernel has not what it would have after a reload."""

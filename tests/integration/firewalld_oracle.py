@@ -90,6 +90,18 @@ class World:
         for name, text in self.files.items():
             (FOLDER / f"{name}.xml").write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n', encoding="utf-8")
 
+    def keep_out(self, refused: t.Sequence[str]) -> None:
+        """Have what is ours let in everything but what comes from the networks *refused*."""
+        rules = ""
+        for family in (4, 6):
+            entries = "".join(_tag("entry", each) for each in refused if (":" in each) == (family == 6))
+            option = _tag("option", name="family", value="inet6") if family == 6 else ""
+            self.files[f"ipsets/netwall-{family}"] = _tag("ipset", option + entries, type="hash:net")
+            end = _tag("source", ipset=f"netwall-{family}", invert="True")
+            rules += _tag("rule", end + _tag("accept"), family=f"ipv{family}")
+        self._policy("netwall-in", "CONTINUE", PLACE, ["ANY"], ["HOST"], rules)
+        self.write()
+
     def network(self, space: tuple[str, ...], family: int) -> str:
         """A network in *space*, or around it, or everything."""
         whole = ipaddress.ip_network(space[0])
@@ -239,6 +251,7 @@ def _is_ours(name: str) -> bool:
 
 def _try_world(rng: random.Random, version: tuple[int, ...], tried: Counter[str]) -> list[str]:
     """What we say wrongly of one random world, one line each."""
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall import regions  # noqa: PLC0415
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (  # noqa: PLC0415
         read_configurations,
     )
@@ -256,6 +269,10 @@ def _try_world(rng: random.Random, version: tuple[int, ...], tried: Counter[str]
         print(f"firewalld refused a world: {' '.join(done.stderr.split())[:200]}")
         return []
     tried["worlds"] += 1
+    if ours:
+        theirs = TheirStanding(version, read_configurations(_is_ours)[0], _is_ours, PLACE)
+        world.keep_out(regions.networks(theirs.refused_sources))
+        subprocess.run(["firewall-cmd", "--reload"], check=True, capture_output=True)
     table = firewalld_rules.Table(json.loads(firewalld_rules.listed()))
     theirs = TheirStanding(version, read_configurations(_is_ours)[0], _is_ours, PLACE)
     wrong = [] if ours else list(_wrong_packets(rng, table, theirs, tried))

@@ -22,7 +22,7 @@ from ansible_collections.netwall.datadog.tests.integration.corners import PROTOC
 from ansible_collections.netwall.datadog.tests.integration.saved_tables import MOST, address, span_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ansible_collections.netwall.datadog.tests.integration.saved_tables import Packet, Span
 
@@ -40,9 +40,11 @@ _ICMP_TYPES = {"echo-request": {4: 8, 6: 128}, "nd-neighbor-solicit": {6: 135}, 
 
 
 class Ruleset:
-    """firewalld's own table: what `nft -j list ruleset` prints."""
+    """firewalld's own table: what `nft -j list ruleset` prints, and the targets of its zones."""
 
-    def __init__(self, listed: str) -> None:
+    def __init__(self, listed: str, targets: Mapping[str, str]) -> None:
+        self.targets = targets
+        self._had_by_source = ""
         self.chains: dict[str, list[list[Node]]] = defaultdict(list)
         self.sets: dict[str, list[Node]] = {}
         self.handles: dict[str, list[int]] = defaultdict(list)
@@ -60,6 +62,7 @@ class Ruleset:
     def decide(self, packet: Packet) -> tuple[str, str]:
         """The verdict on *packet*, and whose it is: of rules judged ``before`` all, the ``operator``'s, ``ours``, or
         ``defaults``; or it was ``forwarded``."""
+        self._had_by_source = ""
         if self._walk(_NAT[packet.hook], packet, False):
             # Where it is sent elsewhere, that is decided before all else.
             return "ACCEPT", "forwarded"
@@ -83,6 +86,9 @@ class Ruleset:
             return "before"
         if chain in ("filter_INPUT", "filter_OUTPUT"):
             return "defaults" if is_behind else "before"
+        if self.targets.get(self._had_by_source) in ("DROP", "%%REJECT%%"):
+            # Whoever gives a zone sources and such a target shuts them out.
+            return "operator"
         if re.match(r"filter_(IN|OUT)_policy_|filter_(IN|OUT)_.*_(pre|log|deny|allow|post)$", chain):
             return "operator"
         # firewalld 1 judges the target of a zone behind all policies, firewalld 2 before those with a late place.
@@ -97,6 +103,9 @@ class Ruleset:
             if kind in _VERDICTS:
                 return _VERDICTS[kind], chain, behind
             if kind in ("jump", "goto"):
+                zone = what["target"].partition("filter_IN_")[2]
+                if zone in self.targets:
+                    self._had_by_source = zone if _is_by_source(rule) else ""
                 found = self._walk(what["target"], packet, behind)
                 if found or kind == "goto":
                     return found
@@ -238,6 +247,12 @@ def _span(leaf: Node) -> list[Span]:
         ends = [_span(end)[0] for end in leaf["range"]]
         return [(ends[0][0], ends[1][1])]
     return [(leaf, leaf) if isinstance(leaf, int) else span_of(leaf)]
+
+
+def _is_by_source(rule: list[Node]) -> bool:
+    """Whether *rule* asks for an address that a packet comes from, and for nothing else."""
+    asked = [node["match"]["left"] for node in rule if "match" in node]
+    return [left.get("payload", {}).get("field") for left in asked] == ["saddr"] and "ether" not in json.dumps(asked)
 
 
 def _is_ours(chain: str) -> bool:

@@ -125,6 +125,7 @@ _FORMS: t.Sequence[t.Callable[[Random, str], list[list[str]]]] = (
     lambda rng, place: [[place, f"--add-icmp-block={rng.choice(('echo-request', 'router-advertisement'))}"]],
     lambda rng, place: [[place, f"--add-forward-port=port={rng.choice(PORTS)}:proto={_protocol(rng)}:toport=9999"]],
     _zone_only(lambda rng: [f"--add-source={rng.choice(NETWORKS[rng.choice((4, 6))][1:])}"]),
+    lambda rng, _place: [["--zone=drop", f"--add-source={rng.choice(NETWORKS[rng.choice((4, 6))][1:])}"]],
     _zone_only(lambda rng: [f"--add-interface={rng.choice(('eth1', 'eth2', 'wg+'))}"]),
     _zone_only(lambda rng: [f"--set-target={rng.choice(TARGETS)}"]),
     _zone_only(lambda _rng: ["--add-masquerade"]),

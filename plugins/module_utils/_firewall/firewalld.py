@@ -18,7 +18,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import firewalld_switch, regions
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import (
     FirewallError,
     Outcome,
@@ -74,6 +74,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.manageme
     Judge,
     Standing,
     as_operator_rule,
+    lets_more_out,
     peers_of,
     refuse_lockout,
     rules_to_keep,
@@ -88,6 +89,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import merge
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Daemon
+    from ansible_collections.netwall.datadog.plugins.module_utils._firewall.regions import Ranges
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import OperatorRule, Packet
 
 # ipsets before policies, so that nothing names one that is not there yet.
@@ -165,6 +167,7 @@ class Plan:
     request: Request
     wanted: Layout
     rules: tuple[Rule, ...]
+    theirs: TheirStanding | None
     judge: Judge
     switch_on: bool
     switch_off: bool
@@ -218,10 +221,11 @@ class Plan:
             # Only now can it be asked what else it has.
             running = Running.read()
             refuse_daemon(running.daemon)
-            refuse_lockout(self.request, _judge(running, self.request), _deciding(self.rules, self.request))
+            refuse_lockout(self.request, _judge(_theirs(running), self.request), _deciding(self.rules, self.request))
         elif self.host.running and self.texts != self.host.texts and not self.needs_reload:
             step("Waiting for firewalld to notice its changed files")
-            wait_until_noticed(self.wanted)
+            before = parse_files(self.host.texts).sets
+            wait_until_noticed({name: s for name, s in self.wanted.sets.items() if s != before.get(name)})
 
     def lets(self, packet: Packet) -> bool:
         ours = [as_operator_rule(rule) for rule in _deciding(self.rules, self.request)]
@@ -246,10 +250,12 @@ class Firewalld:
         return make_plan(Host.read(), request, record)
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        if not snapshot["running"]:
-            _switch_back(snapshot)
+        # What somebody had started by hand does not run after a boot.
+        runs = snapshot["running"] and (snapshot["unit"] == "enabled" or not firewalld_switch.is_booting())
+        if not runs:
+            _switch_back({**snapshot, "running": False})
         _bring(snapshot["texts"], lambda _name: None, snapshot["failed"])
-        if snapshot["running"]:
+        if runs:
             firewalld_switch.put_back(snapshot["unit"])
             firewalld_switch.start()
 
@@ -267,13 +273,15 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any]) -> Pl
     switch_on = not absent and request.enable and (not host.running or host.unit == "disabled")
     switched_on = _switched_on(host, request, record, switch_on)
     switch_off = absent and bool(switched_on)
-    judge = _judge(host.running, request)
-    rules = _rules(request, switched_on, judge)
+    theirs = _theirs(host.running)
+    judge = _judge(theirs, request)
+    rules = _rules(request, switched_on, theirs)
     plan = Plan(
         host=host,
         request=request,
         wanted=compile_layout(rules, request.precedence, not absent and request.default_outbound == "deny"),
         rules=rules,
+        theirs=theirs,
         judge=judge,
         switch_on=switch_on,
         switch_off=switch_off,
@@ -292,23 +300,41 @@ def _switched_on(host: Host, request: Request, record: t.Mapping[str, t.Any], sw
     return {**now, **before, "peers": [] if host.running else peers_of(request)}
 
 
-def _rules(request: Request, switched_on: t.Mapping[str, t.Any], judge: Judge) -> tuple[Rule, ...]:
-    """The rules to have, each of one flow and with its canonical networks."""
+def _rules(request: Request, switched_on: t.Mapping[str, t.Any], theirs: TheirStanding | None) -> tuple[Rule, ...]:
+    """The rules to have, each of one flow and with its canonical networks, without those that *theirs* keep out."""
     if request.state == "absent":
         return ()
     flows = [rule for flow in merge(request.flows) for rule in rules_of(canonical(flow))]
     # Of a firewalld that is off nobody can say what it will let in; and what we found then, later runs keep to.
-    blind = _judge(None, request) if switched_on else judge
-    kept = rules_to_keep(request, blind, _deciding(flows, request), switched_on.get("peers", []))
-    return (*flows, *kept)
+    judge = _judge(None if switched_on else theirs, request)
+    kept = rules_to_keep(request, judge, _deciding(flows, request), switched_on.get("peers", []))
+    refused = theirs.refused_sources if theirs and request.precedence == "theirs" else ()
+    return tuple(part for rule in (*flows, *kept) for part in _without(rule, refused))
 
 
-def _judge(running: Running | None, request: Request) -> Judge:
+def _without(rule: Rule, refused: Ranges) -> t.Iterator[Rule]:
+    """*rule*, or what is left of one that lets in without the addresses *refused*."""
+    network = regions.addresses(rule.network)
+    if not _lets_in(rule) or not regions.both(network, refused):
+        yield rule
+        return
+    for part in regions.networks(regions.without(network, refused)):
+        yield dataclasses.replace(rule, network=part)
+
+
+def _lets_in(rule: Rule) -> bool:
+    return (rule.direction, rule.action) == ("inbound", "allow")
+
+
+def _theirs(running: Running | None) -> TheirStanding | None:
+    """What others have in a firewalld that is on."""
+    return TheirStanding(running.daemon.version, running.runtime, is_ours, PLACES["theirs"]) if running else None
+
+
+def _judge(theirs: TheirStanding | None, request: Request) -> Judge:
     """What decides beside our rules; where firewalld is off, no more than that it refuses what comes in."""
-    theirs: Judge = Standing(theirs=[], defaults={"inbound": "deny", "outbound": "allow"})
-    if running:
-        theirs = TheirStanding(running.daemon.version, running.runtime, is_ours, PLACES["theirs"])
-    return DenyingOutbound(theirs) if request.default_outbound == "deny" else theirs
+    judge: Judge = theirs or Standing(theirs=[], defaults={"inbound": "deny", "outbound": "allow"})
+    return DenyingOutbound(judge) if request.default_outbound == "deny" else judge
 
 
 def _deciding(rules: t.Iterable[Rule], request: Request) -> tuple[Rule, ...]:
@@ -322,11 +348,29 @@ def _refuse_harm(plan: Plan) -> None:
     absent = request.state == "absent"
     if plan.switch_on and not running:
         firewalld_switch.refuse_to_switch_on()
+    if running and not absent:
+        _refuse_equal_places(running, plan.wanted)
     if running and plan.needs_reload:
         _refuse_loss(running, request)
     if not absent:
         before = _deciding(rules_in(parse_files(host.texts)), request) if running else None
         refuse_lockout(request, plan.judge, _deciding(plan.rules, request), before)
+
+
+def _refuse_equal_places(running: Running, wanted: Layout) -> None:
+    """Raise :class:`FirewallError` where a policy of others stands in the place of one of *wanted*.
+
+    Which of the two would be asked first depends on firewalld's release.
+    """
+    places = {policy.priority for policy in wanted.policies.values()}
+    for name, settings in {**running.permanent.policies, **running.runtime.policies}.items():
+        ends = (*settings.get("ingress_zones", ()), *settings.get("egress_zones", ()))
+        if not is_ours(name) and "HOST" in ends and settings.get("priority") in places:
+            raise FirewallError(
+                f"The policy {name} has the priority {settings['priority']}, as one of ours has to, and firewalld's "
+                "releases ask equals in opposite order; give it another "
+                f"('firewall-cmd --permanent --policy={name} --set-priority=…') and reload firewalld."
+            )
 
 
 def _refuse_loss(running: Running, request: Request) -> None:
@@ -354,7 +398,7 @@ def _outcome(plan: Plan) -> Outcome:
         added=added,
         removed=removed,
         unchanged=unchanged,
-        shadowed=() if absent else _shadowed(running, request),
+        shadowed=() if absent else _shadowed(plan.theirs, request),
         warnings=tuple(_warnings(plan)),
         before=(*_lines(bool(running), found, ours), *_departed(plan)),
         after=_lines(is_on, plan.wanted, plan.rules),
@@ -379,10 +423,9 @@ def _departed(plan: Plan) -> list[str]:
     )
 
 
-def _shadowed(running: Running | None, request: Request) -> tuple[str, ...]:
-    if request.precedence == "ours" or not running:
+def _shadowed(theirs: TheirStanding | None, request: Request) -> tuple[str, ...]:
+    if request.precedence == "ours" or not theirs:
         return ()
-    theirs = TheirStanding(running.daemon.version, running.runtime, is_ours, PLACES["theirs"])
     return tuple(sorted({flow.id for flow in request.flows if theirs.overrules(flow)}))
 
 
@@ -390,22 +433,38 @@ def _warnings(plan: Plan) -> t.Iterator[str]:
     running, request = plan.host.running, plan.request
     if request.state == "absent":
         if plan.host.has_failed:
-            yield "firewalld has failed and has no rule in force, so it is not reloaded; 'journalctl -u firewalld' says why."
+            yield (
+                "firewalld has failed and has no rule in force, and it was not reloaded; 'journalctl -u firewalld' "
+                "says why it failed."
+            )
         return
     if request.management and not request.session and (plan.switch_on or request.management_networks):
         yield (
             "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
             "lets you in."
         )
-    if not running:
+    if not running or not plan.theirs:
         return
     yield from unjudged(running.runtime)
+    yield from _warnings_of_theirs(plan, plan.theirs)
     if not plan.switch_on and running and plan.host.unit == "disabled":
         yield "firewalld runs but does not start at boot, and without it no rule holds; 'enable: true' changes that."
     if plan.needs_reload:
         revived = revived_by_reload(running.runtime, running.permanent, is_ours)
         if revived:
             yield f"The reload brings to life what others made permanent, but not yet effective: {'; '.join(revived)}."
+
+
+def _warnings_of_theirs(plan: Plan, theirs: TheirStanding) -> t.Iterator[str]:
+    more = theirs.lets_out(plan.request.flows) if plan.request.default_outbound == "deny" else []
+    if more:
+        yield lets_more_out(more)
+    unheeded = theirs.unheeded_targets()
+    if unheeded and plan.request.precedence == "theirs" and any(map(_lets_in, plan.rules)):
+        yield (
+            f"What the target of {'; '.join(unheeded)} would refuse, our inbound flows let in all the same; a rich "
+            "rule of that zone ('rule priority=\"32767\" drop') is asked before them."
+        )
 
 
 # --- The host ---------------------------------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _MOST_SINGLES = 50
 # It looks at a file that changed five seconds later.
 _NOTICE_TIMEOUT = 12.0
+# Between two looks at all entries of what changed.
+_NOTICE_PAUSE = 0.3
 
 
 class Move(t.NamedTuple):
@@ -155,17 +157,18 @@ def state() -> str:
     return str(call(_ROOT, _PROPERTIES, "Get", "ss", FIREWALLD, "state"))
 
 
-def wait_until_noticed(wanted: Layout) -> None:
-    """Return when firewalld's permanent configuration has the entries of *wanted*, which stand in its files.
+def wait_until_noticed(changed: t.Mapping[str, AddressSet]) -> None:
+    """Return when firewalld's permanent configuration has the ipsets *changed*, by name, as its files have them.
 
     Until then a command that changes one of our ipsets permanently would write the old entries back. One that never
     notices (the host may be out of inotify watches) reads its files at the next reload all the same.
     """
     with contextlib.suppress(FirewallError):
         wait_for(
-            lambda: all(_permanent_entries(name) == each.entries for name, each in wanted.sets.items()),
+            lambda: all(_permanent_entries(name) == each.entries for name, each in changed.items()),
             _NOTICE_TIMEOUT,
             "firewalld does not notice its changed files.",
+            _NOTICE_PAUSE,
         )
 
 

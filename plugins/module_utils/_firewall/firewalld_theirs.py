@@ -10,6 +10,9 @@
     theirs.overrules(flow)                    # a packet of it gets another verdict from them, ours asked after theirs
     theirs.lets(packet, ours, ours_first)     # as management.Standing
     theirs.decider(packet, ours, ours_first)
+    theirs.refused_sources                    # addresses of zones whose target refuses them: ours let nothing in there
+    theirs.unheeded_targets()                 # targets that can't be respected like that
+    theirs.lets_out(flows)                    # what theirs let out beside the flows
     unjudged(configuration)                   # what of theirs is not in these answers, as sentences
 
 How firewalld asks, found in the nftables rules that it makes. A packet belongs to one binding: the first source or
@@ -17,12 +20,16 @@ interface of a zone that fits it, or else the default zone. It is asked of the p
 the zone itself, by priority (a zone's is 0); inbound the zone's target decides what is left, outbound that passes.
 From 2.0 on bindings are ordered by the zones' priorities. Before, sources come before interfaces, and a policy concerns
 a packet by source or interface, whatever zone has the packet; outbound there are no bindings, only policies.
+
+Policies of ours would come before a zone's target. Where the operator gave a zone sources and a target that refuses,
+the usual way to shut somebody out, that target is his decision, and what ours let in has to be without those sources.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import regions
@@ -30,6 +37,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
     Configuration,
     IsOurs,
     Settings,
+    rich_rules,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_match import (
     EVERYTHING,
@@ -38,13 +46,20 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
     can_judge,
     meet,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.regions import Box, Decision
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_rich import parse
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.regions import Box, Decision, Ranges
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import OperatorRule, Packet
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
 
 MODERN = (2, 0)
 
 _TARGETS = {"ACCEPT": "allow", "DROP": "deny", "REJECT": "deny", "%%REJECT%%": "deny"}
+_REFUSING = [target for target, verdict in _TARGETS.items() if verdict == "deny"]
+# Sources of one zone, each of which ours have to be cut around.
+_MOST_HOLES = 100
+# What our denial lets out itself, by name and number.
+_LET_OUT = ("icmp", "1", "ipv6-icmp", "58", "igmp", "2")
+
 Stage = t.List[Decision]
 
 
@@ -68,7 +83,7 @@ class TheirStanding:
     def overrules(self, flow: Flow) -> bool:
         """Whether there is a packet of *flow* to which theirs, asked before ours, give another verdict.
 
-        An inbound denial is overruled by a zone's target ACCEPT too.
+        An inbound denial is overruled by a zone's target ACCEPT too, an allow where it is without some sources.
         """
         return any(self._overrules(flow, order) for order in self._orders)
 
@@ -92,13 +107,62 @@ class TheirStanding:
             )
         return None
 
+    @functools.cached_property
+    def refused_sources(self) -> Ranges:
+        """The addresses from which nothing comes in that theirs leave to a zone's target, for the zone has them."""
+        left, found = list(EVERYTHING), []
+        for zone, boxes in self._bindings(self._arrivals, "inbound"):
+            if self._configuration.zones.get(zone, {}).get("target") in _REFUSING:
+                found += [box.remote for box in meet(tuple(left), tuple(filter(_is_plain, boxes)))]
+            left = regions.subtract_all(left, boxes)
+        return regions.union(span for ranges in found for span in ranges)
+
+    def unheeded_targets(self) -> list[str]:
+        """Zones whose target refuses what :meth:`refused_sources` can't tell, as ``zone drop (eth1)``.
+
+        What comes over an interface of the default zone is there as by default: that target decides nothing more.
+        """
+        found = []
+        for name, settings in sorted(self._configuration.zones.items()):
+            if settings.get("target") in _REFUSING:
+                bound = [
+                    *(settings.get("interfaces", ()) if name != self._configuration.default_zone else ()),
+                    *itertools.filterfalse(self._is_plain, settings.get("sources", ())),
+                ]
+                found += [f"zone {name} ({', '.join(bound)})"] if bound else []
+        return found
+
+    def lets_out(self, flows: t.Iterable[Flow]) -> list[str]:
+        """What of theirs lets packets out that no allow of *flows* does, where all the rest were denied behind them."""
+        allowed: dict[tuple[str, int], list[Box]] = {}
+        for flow in flows:
+            if (flow.direction, flow.action) == ("outbound", "allow"):
+                allowed.setdefault((flow.protocol, flow.port), []).extend(_boxes_of(flow))
+        found = set()
+        for kind, order in itertools.product(self._kinds(allowed), self._orders):
+            _translated, before, _after = self._stages("outbound", *kind, "allow", order)
+            met, _left = regions.judge(regions.subtract_all(_BOTH_FAMILIES, allowed.get(kind, ())), before)
+            found |= {decision.text for decision in met if decision.verdict == "allow"}
+        return sorted(found)
+
+    def _kinds(self, more: t.Iterable[tuple[str, int]]) -> t.Iterator[tuple[str, int]]:
+        """Protocols and ports, one for each stretch of ports that neither theirs nor *more* divide."""
+        protocols, starts = {"tcp", "udp"}, {1}
+        for protocol, ports in (*_ports_in(self._configuration, self._policies), *((p, f"{n}") for p, n in more)):
+            protocols.add(protocol)
+            first, _dash, last = ports.partition("-")
+            starts |= {int(first), int(last or first) + 1}
+        return itertools.product(sorted(protocols - {*_LET_OUT}), sorted(starts - {1 << 16}))
+
     def _overrules(self, flow: Flow, is_reversed: bool) -> bool:
         feared = "deny" if flow.action == "allow" else "allow"
         translated, before, after = self._stages(flow.direction, flow.protocol, flow.port, feared, is_reversed)
         stages = [translated, before]
         if (flow.direction, flow.action) == ("inbound", "deny"):
             stages.append(after)
-        met, _left = regions.judge_in_turn(_boxes_of(flow), stages)
+        met, left = regions.judge_in_turn(_boxes_of(flow), stages)
+        if (flow.direction, flow.action) == ("inbound", "allow"):
+            met += regions.judge(meet(tuple(left), (Box(remote=self.refused_sources),)), after)[0]
         return any(decision.verdict == feared for decision in met)
 
     def _judgements(
@@ -177,6 +241,16 @@ class TheirStanding:
         ranked = sorted([*by_source, *by_interface], key=lambda binding: binding[0])
         return [*((name, boxes) for _priority, name, boxes in ranked if boxes), default]
 
+    @property
+    def _arrivals(self) -> Matcher:
+        """For questions about who has a packet, whatever it is."""
+        return Matcher(self._configuration, self._is_modern, "inbound", "", 0, "deny")
+
+    def _is_plain(self, source: str) -> bool:
+        """Whether a zone's *source* is one that ours can be cut around."""
+        boxes, _interfaces = self._arrivals.bound({"sources": [source]})
+        return bool(boxes) and all(map(_is_plain, boxes))
+
     def _end(self, direction: str, zone: str, boxes: Boxes) -> Decision:
         if direction == "outbound":
             return Decision("pass", boxes)
@@ -206,6 +280,29 @@ def unjudged(configuration: Configuration) -> list[str]:
     return found
 
 
+def _is_plain(box: Box) -> bool:
+    """Whether *box* is about a few addresses and nothing else."""
+    is_all = box.remote == regions.EVERY_ADDRESS
+    return not is_all and box._replace(remote=regions.EVERY_ADDRESS) == Box() and len(box.remote) <= _MOST_HOLES
+
+
+def _ports_in(configuration: Configuration, policies: t.Mapping[str, Settings]) -> t.Iterator[tuple[str, str]]:
+    """Protocols and ports (``80``, ``80-90``; ``1`` where there are none) that *policies*, services and sets name."""
+    for settings in (*policies.values(), *configuration.services.values()):
+        yield from ((protocol, ports) for ports, protocol in settings.get("ports", ()))
+        yield from ((protocol, "1") for _ports, protocol in settings.get("source_ports", ()))
+        yield from ((protocol, "1") for protocol in settings.get("protocols", ()))
+        for details in (parse(text).details for text in rich_rules(settings)):
+            protocol = details.get("protocol") or details.get("value")
+            if protocol:
+                yield protocol, details.get("port", "1")
+    for ipset in filter(can_judge, configuration.ipsets.values()):
+        parts = ipset.type.partition(":")[2].split(",")
+        for value in (entry.split(",")[parts.index("port")] for entry in ipset.entries if "port" in parts):
+            protocol, _colon, ports = value.rpartition(":")
+            yield protocol or "tcp", ports
+
+
 def _of_policy(matcher: Matcher, owner: str, settings: Settings) -> Stage:
     target = settings.get("target", "CONTINUE")
     ends = [Decision(_TARGETS[target], EVERYTHING, f"{owner}: target {target}")] if target in _TARGETS else []
@@ -217,6 +314,9 @@ def _clipped(decisions: t.Iterable[Decision], boxes: Boxes) -> t.Iterator[Decisi
         reached = meet(decision.boxes, boxes)
         if reached:
             yield dataclasses.replace(decision, boxes=reached)
+
+
+_BOTH_FAMILIES = [Box(remote=family, local=family) for family in (regions.IPV4, regions.IPV6)]
 
 
 def _boxes_of(flow: Flow) -> list[Box]:

@@ -24,6 +24,9 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWH
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 
+# More than a handful of names nobody reads in a warning.
+_MOST_NAMES = 5
+
 
 class Judge(t.Protocol):
     """What decides packets beside our own rules: here is what may be asked of it, :class:`Standing` is one."""
@@ -144,6 +147,16 @@ def refuse_lockout(
                 f"({session.address} to port {session.local_port}) because of {reason}; change that, widen "
                 "'management_networks' if you set it, or set 'management: false' if you have another way in."
             )
+
+
+def lets_more_out(names: t.Sequence[str]) -> str:
+    """The sentence about rules of others, called *names*, that let out what no flow does where the rest is denied."""
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return (
+        "default_outbound is deny, but rules of others still let out more than the flows: "
+        f"{shown}{f' and {more} more' if more > 0 else ''}; remove them if that is not meant."
+    )
 
 
 def as_operator_rule(rule: Rule) -> OperatorRule:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import ipaddress
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import parse_network
@@ -161,6 +162,17 @@ def union(parts: t.Iterable[tuple[t.Any, t.Any]]) -> Ranges:
 def addresses(*networks: str) -> Ranges:
     """The addresses in *networks*, canonical CIDRs or bare addresses of either family."""
     return union(map(_span, networks))
+
+
+def networks(found: Ranges) -> list[str]:
+    """The fewest CIDRs that hold the addresses in *found*."""
+    kinds: tuple[tuple[Ranges, t.Any], ...] = ((IPV4, ipaddress.IPv4Address), (IPV6, ipaddress.IPv6Address))
+    return [
+        str(network)
+        for family, address in kinds
+        for start, end in both(found, family)
+        for network in ipaddress.summarize_address_range(*(address(n - family[0][0]) for n in (start, end - 1)))
+    ]
 
 
 def address_range(first: str, last: str) -> Ranges:

@@ -20,11 +20,13 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_bus import BusError, Call
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Configuration, Daemon
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_files import (
+    AddressSet,
     Layout,
     keep_if_same,
     parse_files,
     texts_of,
 )
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import lets_more_out
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
@@ -290,6 +292,97 @@ def test_behind_theirs_a_denial_of_ours_cuts_nothing_that_theirs_let_in() -> Non
     assert make_plan(on(), asked(SSH_IN, session=SESSION), {}).outcome.shadowed == ("ssh-tcp-22-in",)
 
 
+# --- Theirs beside ours -----------------------------------------------------------------------------------------------
+
+HOOK = Flow("hook-tcp-8443-in", "inbound", "allow", "tcp", 8443, ANYWHERE)
+
+
+def with_theirs(live: Layout | None = None, version: tuple[int, ...] = DAEMON.version, **theirs: t.Any) -> Host:
+    """A host where *theirs* stand beside the zone public."""
+    zones = {**PUBLIC.zones, **theirs.pop("zones", {})}
+    configuration = replace(PUBLIC, zones=zones, **theirs)
+    daemon = replace(DAEMON, version=version)
+    return on(live, runtime=configuration, permanent=configuration, daemon=daemon)
+
+
+def shut_out(*sources: str) -> dict[str, t.Any]:
+    return {"zones": {"drop": {"target": "DROP", "sources": list(sources)}}}
+
+
+def arriving(address: str) -> Packet:
+    return Packet("inbound", "tcp", address, "192.0.2.11", 8443, 40000, "eth0")
+
+
+@pytest.mark.parametrize("version", [(1, 3, 3), (2, 3, 1)])
+def test_sources_that_a_zone_of_theirs_drops_stay_dropped(version: tuple[int, ...]) -> None:
+    plan = make_plan(with_theirs(version=version, **shut_out("203.0.113.0/24")), asked(HOOK), {})
+    assert [plan.lets(arriving(address)) for address in ("203.0.113.77", "203.0.114.1")] == [False, True]
+    assert plan.outcome.shadowed == (HOOK.id,)
+    assert not make_plan(with_theirs(plan.wanted, version, **shut_out("203.0.113.0/24")), asked(HOOK), {}).needs_reload
+
+
+def test_other_sources_in_a_zone_that_drops_need_no_reload() -> None:
+    before = make_plan(with_theirs(**shut_out("203.0.113.0/24")), asked(HOOK), {})
+    plan = make_plan(with_theirs(before.wanted, **shut_out("198.51.100.0/24", "2001:db8::1")), asked(HOOK), {})
+    assert plan.outcome.changed
+    assert not plan.needs_reload
+
+
+def test_the_management_port_is_not_opened_to_sources_that_a_zone_drops() -> None:
+    request = asked(SSH_IN, session=SESSION, management_networks=("203.0.113.0/24",))
+    plan = make_plan(with_theirs(**shut_out("203.0.113.128/25")), request, {})
+    (kept,) = [rule.network for rule in plan.rules if rule.action == "allow"]
+    assert kept == "203.0.113.0/25"
+
+
+def test_before_theirs_ours_let_in_what_a_zone_would_drop() -> None:
+    plan = make_plan(with_theirs(**shut_out("203.0.113.0/24")), asked(HOOK, precedence="ours"), {})
+    assert plan.lets(arriving("203.0.113.77"))
+
+
+def test_a_target_that_ours_come_before_is_warned_of() -> None:
+    host = with_theirs(zones={"drop": {"target": "DROP", "interfaces": ["eth1"]}})
+    (warning,) = make_plan(host, asked(HOOK), {}).outcome.warnings
+    assert warning.startswith("What the target of zone drop (eth1) would refuse, our inbound flows let in all the same")
+    assert make_plan(host, asked(LOGS), {}).outcome.warnings == ()
+
+
+def outbound(priority: int, target: str) -> dict[str, t.Any]:
+    policy = {"ingress_zones": ["HOST"], "egress_zones": ["ANY"], "priority": priority, "target": target}
+    return {"policies": {"mine": policy}}
+
+
+@pytest.mark.parametrize("precedence", ["theirs", "ours"])
+def test_what_others_let_out_is_warned_of_where_the_rest_is_denied(precedence: str) -> None:
+    host = with_theirs(**outbound(-1, "ACCEPT"))
+    plan = make_plan(host, asked(LOGS, default_outbound="deny", precedence=precedence), {})
+    assert plan.outcome.warnings == (lets_more_out(["policy mine: target ACCEPT"]),)
+    assert make_plan(host, asked(LOGS), {}).outcome.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("priority", "more"),
+    [
+        (32766, {}),
+        (32767, {"default_outbound": "deny"}),
+        (-32768, {"precedence": "ours"}),
+        (32767, {"default_outbound": "deny", "precedence": "ours"}),
+    ],
+)
+def test_a_policy_of_theirs_in_a_place_of_ours_is_refused(priority: int, more: dict[str, t.Any]) -> None:
+    with pytest.raises(
+        FirewallError, match=rf"policy mine has the priority {priority}, .*--policy=mine --set-priority"
+    ):
+        make_plan(with_theirs(**outbound(priority, "DROP")), asked(LOGS, **more), {})
+
+
+@pytest.mark.parametrize(
+    ("priority", "more"), [(32767, {}), (-32768, {}), (32766, {"precedence": "ours"}), (32766, {"state": "absent"})]
+)
+def test_a_policy_of_theirs_elsewhere_is_not(priority: int, more: dict[str, t.Any]) -> None:
+    make_plan(with_theirs(**outbound(priority, "DROP")), asked(LOGS, **more), {})
+
+
 # --- On and off -------------------------------------------------------------------------------------------------------
 
 
@@ -380,11 +473,13 @@ class FakeHost:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: t.Any, is_running: bool, live: Layout) -> None:
         self.done: list[str] = []
         self.is_running = is_running
+        self.is_booting = False
         self.live = live
         switch = firewalld_switch
         folders = tuple(str(folder / name) for name in ("ipsets", "policies"))
         monkeypatch.setattr(firewalld, "_FOLDERS", folders)
         monkeypatch.setattr(switch, "is_running", lambda: self.is_running)
+        monkeypatch.setattr(switch, "is_booting", lambda: self.is_booting)
         for name in ("start", "stop"):
             monkeypatch.setattr(switch, name, lambda name=name: self.done.append(name))
         monkeypatch.setattr(switch, "put_back", lambda unit: self.done.append(f"unit {unit}"))
@@ -426,11 +521,39 @@ def test_before_firewalld_has_started_files_alone_are_brought_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
 ) -> None:
     host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    host.is_booting = True
     firewalld.Firewalld().restore(
         {"texts": host.texts(layout(LOGS)), "running": True, "failed": False, "unit": "enabled"}
     )
     assert host.done == ["unit enabled", "start"]
     assert host.layout() == layout(LOGS)
+
+
+@pytest.mark.parametrize(
+    ("is_booting", "done"), [(True, ["stop", "unit disabled"]), (False, ["unit disabled", "start"])]
+)
+def test_one_that_was_started_by_hand_is_not_started_at_boot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any, is_booting: bool, done: list[str]
+) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    host.is_booting = is_booting
+    firewalld.Firewalld().restore(
+        {"texts": host.texts(layout(LOGS)), "running": True, "failed": False, "unit": "disabled"}
+    )
+    assert host.done == done
+    assert host.layout() == layout(LOGS)
+
+
+def test_only_what_changed_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    other = replace(LOGS, id="other-tcp-80-out", port=80)
+    before = after(asked(LOGS, other))
+    FakeHost(monkeypatch, tmp_path, True, before.running.live)  # type: ignore[union-attr]
+    waited: list[t.Mapping[str, AddressSet]] = []
+    monkeypatch.setattr(firewalld, "wait_until_noticed", waited.append)
+    make_plan(before, asked(replace(LOGS, networks=("203.0.113.0/24", "2001:db8::/64")), other), {}).apply(
+        lambda _step: None
+    )
+    assert [each.entries for each in waited[0].values()] == [{"203.0.113.0/24"}]
 
 
 def test_what_we_switched_on_is_switched_off_before_anything_else(

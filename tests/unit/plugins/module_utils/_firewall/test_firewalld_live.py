@@ -205,11 +205,12 @@ def test_moves_are_made_as_calls_in_their_order(monkeypatch: pytest.MonkeyPatch)
 
 def test_firewalld_is_waited_for_until_it_has_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     firewalld = FakeFirewalld(monkeypatch, getIPSetByName="/p", getEntries=[["old"], ["192.0.2.0/24"]])
-    firewalld_live.wait_until_noticed(Layout({}, {"x": AddressSet(4, frozenset(["192.0.2.0/24"]))}))
+    monkeypatch.setattr(firewalld_live, "_NOTICE_PAUSE", 0.0)
+    firewalld_live.wait_until_noticed({"x": AddressSet(4, frozenset(["192.0.2.0/24"]))})
     assert firewalld.asked.count(("getEntries",)) == len(["old", "new"])
 
 
 def test_a_firewalld_that_notices_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewalld_live, "_NOTICE_TIMEOUT", 0.0)
     FakeFirewalld(monkeypatch, getIPSetByName=BusError("no such ipset"))
-    firewalld_live.wait_until_noticed(Layout({}, {"x": AddressSet(4, frozenset())}))
+    firewalld_live.wait_until_noticed({"x": AddressSet(4, frozenset())})

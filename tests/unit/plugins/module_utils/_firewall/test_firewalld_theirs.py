@@ -14,10 +14,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall import regions
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import Configuration, IPSet
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_theirs import TheirStanding, unjudged
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import OperatorRule, Packet
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 
 OLD, NEW = (1, 3, 3), (2, 3, 1)
 PORT = 8126
@@ -276,6 +277,126 @@ def test_among_policies_of_one_priority_the_worst_is_assumed() -> None:
     theirs = _theirs(policies={"a": _out(target="ACCEPT"), "b": _out(target="DROP")})
     assert not theirs.lets(_to(NEAR))
     assert theirs.overrules(_flow("deny", "outbound"))
+
+
+# --- Sources that a zone's target refuses -----------------------------------------------------------------------------
+
+
+def _refused(theirs: TheirStanding) -> list[str]:
+    return regions.networks(theirs.refused_sources)
+
+
+@RELEASES
+@pytest.mark.parametrize("target", ["DROP", "%%REJECT%%"])
+def test_a_zone_with_sources_and_a_target_that_refuses_keeps_ours_out(version: tuple[int, ...], target: str) -> None:
+    theirs = _theirs(version, drop={"target": target, "sources": ["203.0.113.0/24", "2001:db8::1"]})
+    assert _refused(theirs) == ["203.0.113.0/24", "2001:db8::1/128"]
+    assert theirs.overrules(_flow("allow"))
+    assert not theirs.overrules(_flow("allow", "inbound", "192.0.2.0/24"))
+
+
+@pytest.mark.parametrize("target", ["default", "ACCEPT"])
+def test_another_target_keeps_ours_out_of_nothing(target: str) -> None:
+    theirs = _theirs(work={"target": target, "sources": ["203.0.113.0/24"]})
+    assert _refused(theirs) == []
+    assert not theirs.overrules(_flow("allow"))
+
+
+@RELEASES
+def test_sources_that_another_zone_has_are_not_refused(version: tuple[int, ...]) -> None:
+    friend = {"target": "ACCEPT", "sources": ["203.0.113.9"]}
+    theirs = _theirs(version, a=friend, drop={"target": "DROP", "sources": ["203.0.113.8/31"]})
+    assert _refused(theirs) == ["203.0.113.8/32"]
+
+
+def test_what_rules_of_the_zone_let_in_overrules_nothing() -> None:
+    theirs = _theirs(drop={"target": "DROP", "sources": ["203.0.113.0/24"], **OPEN})
+    assert not theirs.overrules(_flow("allow"))
+
+
+def test_a_denial_is_not_overruled_by_a_target_that_refuses() -> None:
+    assert not _theirs(drop={"target": "DROP", "sources": ["203.0.113.0/24"]}).overrules(_flow("deny"))
+
+
+def test_a_short_ipset_of_addresses_is_as_good_as_addresses() -> None:
+    ipsets = {"s": IPSet("hash:net", {}, ("203.0.113.0/24",))}
+    assert _refused(_theirs(ipsets=ipsets, drop={"target": "DROP", "sources": ["ipset:s"]})) == ["203.0.113.0/24"]
+
+
+def test_targets_that_ours_come_before_are_named_with_what_they_are_for() -> None:
+    ipsets = {
+        "long": IPSet("hash:ip", {}, tuple(f"203.0.113.{2 * number}" for number in range(101))),
+        "odd": IPSet("hash:ip,mark", {}, ("203.0.113.1,1",)),
+        "port": IPSet("hash:ip,port", {}, ("203.0.113.1,80",)),
+        "short": IPSet("hash:ip", {}, ("203.0.113.1",)),
+    }
+    sources = ["192.0.2.0/24", "02:00:00:00:00:01", *(f"ipset:{name}" for name in ipsets)]
+    theirs = _theirs(
+        ipsets=ipsets,
+        default={"target": "DROP", "interfaces": ["eth0"]},
+        block={"target": "%%REJECT%%", "interfaces": ["eth1"]},
+        drop={"target": "DROP", "sources": sources},
+        work={"interfaces": ["eth2"]},
+    )
+    assert theirs.unheeded_targets() == [
+        "zone block (eth1)",
+        "zone drop (02:00:00:00:00:01, ipset:long, ipset:odd, ipset:port)",
+    ]
+
+
+# --- What they let out ------------------------------------------------------------------------------------------------
+
+APM_OUT = _flow("allow", "outbound", *ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "named"),
+    [
+        (_out(target="ACCEPT"), "policy p: target ACCEPT"),
+        ({**_out(), "services": ["apm"]}, "policy p: service apm"),
+        ({**_out(), "ports": [("1-65535", "udp")]}, "policy p: port 1-65535/udp"),
+        ({**_out(), "ports": [(f"{PORT}-{PORT + 1}", "tcp")]}, f"policy p: port {PORT}-{PORT + 1}/tcp"),
+        ({**_out(), "protocols": ["gre"]}, "policy p: protocol gre"),
+        (_out('rule port port="25" protocol="tcp" accept'), 'policy p: rich rule port port="25" protocol="tcp" accept'),
+        ({**_out(zones=("public",)), "ports": [("5000", "sctp")]}, "policy p: port 5000/sctp"),
+    ],
+)
+def test_what_lets_out_more_than_the_flows_is_named(policy: Settings, named: str) -> None:
+    services = {"apm": {"ports": [("25", "tcp")]}}
+    assert _theirs(policies={"p": policy}, services=services).lets_out([APM_OUT]) == [named]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        _out(),
+        _out(target="REJECT"),
+        _in(target="ACCEPT"),
+        {**_out(), "ports": [(f"{PORT}", "tcp")]},
+        {**_out(), "protocols": ["icmp", "ipv6-icmp"]},
+        {**_out("rule drop"), "services": ["apm"]},
+        _out(f'rule family="ipv4" destination address="192.0.2.0/24" port port="{PORT}" protocol="tcp" accept'),
+    ],
+)
+def test_what_lets_out_no_more_than_the_flows_is_not(policy: Settings) -> None:
+    services = {"apm": {"ports": [("25", "tcp")]}}
+    assert _theirs(policies={"p": policy}, services=services).lets_out([APM_OUT]) == []
+
+
+def test_networks_beside_those_of_a_flow_are_more() -> None:
+    policies = {"p": {**_out(), "ports": [(f"{PORT}", "tcp")]}}
+    assert _theirs(policies=policies).lets_out([_flow("allow", "outbound", "192.0.2.0/24")])
+
+
+def test_what_an_earlier_policy_of_theirs_denies_is_not_let_out() -> None:
+    policies = {"first": _out(target="DROP", priority=-20), "second": _out(target="ACCEPT")}
+    assert _theirs(policies=policies).lets_out([]) == []
+
+
+def test_what_goes_to_an_entry_of_an_ipset_of_ports_is_found() -> None:
+    ipsets = {"s": IPSet("hash:ip,port", {}, ("203.0.113.1,tcp:25",))}
+    policies = {"p": _out('rule family="ipv4" destination ipset="s" accept')}
+    assert _theirs(policies=policies, ipsets=ipsets).lets_out([APM_OUT])
 
 
 # --- Who it was -------------------------------------------------------------------------------------------------------

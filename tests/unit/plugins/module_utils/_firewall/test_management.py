@@ -16,6 +16,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
+    lets_more_out,
     peers_of,
     refuse_lockout,
     rules_to_keep,
@@ -352,3 +353,17 @@ def test_a_connection_of_a_family_that_the_firewall_shuts_out_is_refused() -> No
     stands = dataclasses.replace(standing(inbound="allow"), families=(4,))
     assert "because of the firewall's default" in refusal(asked, stands, [])
     accepted(asked, dataclasses.replace(stands, families=(4, 6)), [])
+
+
+# --- What others let out ----------------------------------------------------------------------------------------------
+
+
+def test_rules_that_let_out_more_are_named() -> None:
+    assert lets_more_out(["a", "b"]) == (
+        "default_outbound is deny, but rules of others still let out more than the flows: a, b; remove them if that is "
+        "not meant."
+    )
+
+
+def test_of_many_rules_that_let_out_more_a_handful_is_named() -> None:
+    assert "the flows: a, b, c, d, e and 2 more; remove" in lets_more_out(list("abcdefg"))

@@ -128,3 +128,9 @@ def test_a_range_of_addresses_holds_its_ends() -> None:
 
 def test_a_hardware_address_is_the_same_in_either_spelling() -> None:
     assert regions.mac_address("02:00:00:00:00:0A") == regions.mac_address("02-00-00-00-00-0a")
+
+
+@given(st.lists(st.sampled_from(["192.0.2.0/24", "192.0.2.0/31", "192.0.2.7", "0.0.0.0/0", "::/0", "2001:db8::/127"])))
+def test_networks_hold_just_the_addresses_that_they_were_made_of(texts: list[str]) -> None:
+    found = regions.addresses(*texts)
+    assert regions.addresses(*regions.networks(found)) == found
