@@ -35,3 +35,11 @@ def lab() -> t.Iterator[str]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield name
         run(LAB, "down", "--lab", name, cwd=ROOT)
+
+
+@pytest.fixture
+def host(lab: str, request: pytest.FixtureRequest) -> t.Iterator[str]:
+    """A host of the kind that the test names (as `lab.py up` takes it), up and gone afterwards."""
+    run(LAB, "up", "--lab", lab, f"judged={request.param}", cwd=ROOT)
+    yield "judged"
+    run(LAB, "down", "--lab", lab, "judged", cwd=ROOT)

@@ -20,8 +20,8 @@ change his mind, changes flows, precedence and default, and removes. After each 
 - `shadowed` names exactly the flows of which theirs overrule a packet;
 - a run without a change reports none, and after the removal all is as it was.
 
-What counts as theirs is what their tools write: rules, policies, and a target that refuses the sources of a zone of
-firewalld's. What nobody decides is left to defaults, and so are the other targets of zones.
+What counts as theirs is what their tools write: rules, policies, and of the targets of firewalld's zones those that let
+everything in, or refuse the sources that the zone has. What nobody decides is left to defaults, and so are the others.
 
 The last line says how much was tried and with which seed. A case that goes wrong is printed as a recipe.
 """

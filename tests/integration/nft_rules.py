@@ -69,7 +69,10 @@ class Ruleset:
         for hook in _HOOKS[packet.hook]:
             found = self._walk(hook, packet, False)
             if found and (found[0] != "ACCEPT" or hook != "filter_PREROUTING"):
-                return found[0], self._stage(*found[1:])
+                stage = self._stage(*found[1:])
+                # Whoever has a zone let everything in wants to be asked before it is closed.
+                is_open = (hook, found[0], stage) == ("filter_INPUT", "ACCEPT", "defaults")
+                return found[0], "operator" if is_open else stage
         return "ACCEPT", "defaults"
 
     def boxes(self, family: int) -> Iterator[Box]:

@@ -85,10 +85,10 @@ def flows(count: int, side: int, neighbour: t.Mapping[str, str]) -> list[dict[st
 def from_host(side: int) -> list[dict[str, t.Any]]:
     """What the host itself sends, while the policy before (*side* 0) or after (1) is replaced."""
     kinds = ("tcp", "udp")
-    passing = [_target(kind, place, WEB, True) for kind in kinds for place in ALLOWED]
-    stuck = [_target(kind, place, WEB, False) for kind in kinds for place in REFUSED]
-    elsewhere = [_target(kind, place, 25, False) for kind in kinds for place in ALLOWED[:2]]
-    return [*passing, *stuck, *elsewhere, *(_target("talk", place, WEB, True) for place in TALKS[side])]
+    passing = [target(kind, place, WEB, True) for kind in kinds for place in ALLOWED]
+    stuck = [target(kind, place, WEB, False) for kind in kinds for place in REFUSED]
+    elsewhere = [target(kind, place, 25, False) for kind in kinds for place in ALLOWED[:2]]
+    return [*passing, *stuck, *elsewhere, *(target("talk", place, WEB, True) for place in TALKS[side])]
 
 
 def to_host(facts: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
@@ -97,13 +97,13 @@ def to_host(facts: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     for family in ("ipv4", "ipv6"):
         address, allowed, other = (facts[key][family] for key in ("host", "neighbour", "other_neighbour"))
         for kind in ("tcp", "echo"):
-            found += [_target(kind, address, OPEN, True, allowed), _target(kind, address, SHUT, False, allowed)]
-            found += [_target(kind, address, OPEN, False, other)]
-        found.append(_target("talk", address, OPEN, True, allowed))
+            found += [target(kind, address, OPEN, True, allowed), target(kind, address, SHUT, False, allowed)]
+            found += [target(kind, address, OPEN, False, other)]
+        found.append(target("talk", address, OPEN, True, allowed))
     return found
 
 
-def _target(kind: str, address: str, port: int, passes: bool, source: str = "") -> dict[str, t.Any]:
+def target(kind: str, address: str, port: int, passes: bool, source: str = "") -> dict[str, t.Any]:
     name = f"{kind} {source or 'host'} -> {address} {port}"
     return {"name": name, "kind": kind, "address": address, "port": port, "source": source, "passes": passes}
 
@@ -131,6 +131,14 @@ def _say(process: subprocess.Popen[str], line: str) -> None:
 class Round:
     """The host, and what is asked of it."""
 
+    operator_of_ufw: t.ClassVar[tuple[str, ...]] = (
+        "allow 22/tcp",
+        "limit 9999/udp",
+        "allow out 9998/udp",
+        "reject out log 9997/tcp",
+        "logging medium",
+    )
+
     def __init__(self, lab: str, name: str, count: int, rate: int) -> None:
         self.lab, self.count, self.rate = Lab(lab), count, rate
         self.host = OnHost(lab, name)
@@ -145,7 +153,7 @@ class Round:
         if self.has_ufw:
             firewall = UfwHost(self.host)
             firewall.reset()
-            firewall.write([words.split() for words in _OPERATOR_OF_UFW])
+            firewall.write([words.split() for words in self.operator_of_ufw])
             firewall.switch_on()
         else:
             FirewalldHost(self.host).reset()
@@ -154,13 +162,11 @@ class Round:
 
     def apply(self, side: int) -> tuple[float, float]:
         """Have the module bring the host to the policy before or after; when it began and ended."""
-        options = {
-            "flows": flows(self.count, side, self.facts["neighbour"]),
-            "default_outbound": "deny",
-            "management": False,
-            "backend": "ufw" if self.has_ufw else "firewalld",
-        }
-        order = arguments_of(**options)
+        return self.run({"flows": flows(self.count, side, self.facts["neighbour"]), "default_outbound": "deny"})
+
+    def run(self, asked: t.Mapping[str, t.Any]) -> tuple[float, float]:
+        """Have the module do what is *asked*; when it began and ended."""
+        order = arguments_of(**asked, management=False, backend="ufw" if self.has_ufw else "firewalld")
         began = time.monotonic()
         done = subprocess.run(
             self.host.module_command(), input=order, check=False, capture_output=True, encoding="utf-8"
@@ -173,23 +179,33 @@ class Round:
 
     def change(self, side: int) -> bool:
         """Change the policy under traffic and tell what became of it; whether all went well."""
+        rules = []
+
+        def apply() -> tuple[float, float]:
+            rules.append(self.rules())
+            moments = self.apply(side)
+            rules.append(self.rules())
+            return moments
+
+        return self.under_traffic(from_host(1 - side), apply) & self.tell_rules(*rules)
+
+    def under_traffic(self, sent: list[dict[str, t.Any]], act: t.Callable[[], tuple[float, float]]) -> bool:
+        """Have the host send to the targets *sent*, and others to it, while *act* is done, which says when it was.
+
+        Tells what became of the packets; whether all of them had the fate that they were to have.
+        """
         here = self.host.command("python3", "-u", PROGRAM)
         there = self.lab.at("neighbour", [sys.executable, "-u", "-c", _program()])
         serve = self.host.command("python3", "-u", PROGRAM, "serve", str(OPEN), str(SHUT))
-        orders = (
-            {"rate": self.rate, "targets": from_host(1 - side)},
-            {"rate": self.rate // 4, "targets": to_host(self.facts)},
-        )
+        orders = ({"rate": self.rate, "targets": sent}, {"rate": self.rate // 4, "targets": to_host(self.facts)})
         with talking(serve), talking(here, orders[0]) as outgoing, talking(there, orders[1]) as incoming:
             time.sleep(1)
-            before = self.rules()
-            began, ended = self.apply(side)
-            after = self.rules()
+            began, ended = act()
             time.sleep(1)
             for process in (outgoing, incoming):
                 _say(process, f"{began} {ended}")
             found = [json.loads(process.communicate()[0]) for process in (outgoing, incoming)]
-        return self.tell(ended - began, *found) & self.tell_rules(before, after)
+        return self.tell(ended - began, *found)
 
     def rules(self) -> dict[str, tuple[str, int]]:
         """All rules in the kernel: by number, what each says and what it counted."""
@@ -231,7 +247,6 @@ class Round:
         return not lost and not reset and counting > 0
 
 
-_OPERATOR_OF_UFW = ("allow 22/tcp", "limit 9999/udp", "allow out 9998/udp", "reject out log 9997/tcp", "logging medium")
 # A table of his own that counts everything, beside the firewall's.
 _OPERATOR_OF_NFT = """
 nft 'add table inet operator; flush table inet operator'

@@ -226,6 +226,7 @@ def send_steadily(order: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "name": target.name,
+            "passes": target.passes,
             "sent": len(target.sent),
             "meanwhile": sum(first <= moment <= last for moment in target.sent),
             "wrong": target.wrong,

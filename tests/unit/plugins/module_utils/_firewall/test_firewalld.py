@@ -548,6 +548,7 @@ def test_only_what_changed_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_pa
     other = replace(LOGS, id="other-tcp-80-out", port=80)
     before = after(asked(LOGS, other))
     FakeHost(monkeypatch, tmp_path, True, before.running.live)  # type: ignore[union-attr]
+    monkeypatch.setattr(firewalld, "_write", lambda _texts, _step: None)
     waited: list[t.Mapping[str, AddressSet]] = []
     monkeypatch.setattr(firewalld, "wait_until_noticed", waited.append)
     make_plan(before, asked(replace(LOGS, networks=("203.0.113.0/24", "2001:db8::/64")), other), {}).apply(

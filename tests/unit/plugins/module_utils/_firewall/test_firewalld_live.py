@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 import typing as t
 
 import pytest
@@ -205,9 +206,11 @@ def test_moves_are_made_as_calls_in_their_order(monkeypatch: pytest.MonkeyPatch)
 
 def test_firewalld_is_waited_for_until_it_has_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     firewalld = FakeFirewalld(monkeypatch, getIPSetByName="/p", getEntries=[["old"], ["192.0.2.0/24"]])
-    monkeypatch.setattr(firewalld_live, "_NOTICE_PAUSE", 0.0)
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     firewalld_live.wait_until_noticed({"x": AddressSet(4, frozenset(["192.0.2.0/24"]))})
     assert firewalld.asked.count(("getEntries",)) == len(["old", "new"])
+    assert pauses == [firewalld_live._NOTICE_PAUSE]
 
 
 def test_a_firewalld_that_notices_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
@@ -320,6 +321,14 @@ def test_a_lock_is_taken_if_it_is_free(tmp_path: Path, lock: t.Callable[[t.TextI
         assert lock_if_free(file, lock)
 
 
+def test_waiting_asks_no_more_often_than_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    answers = iter([False, False, True])
+    wait_for(lambda: next(answers), 30, "never", pause=0.25)
+    assert pauses == [0.25, 0.25]
+
+
 def test_waiting_ends_with_the_condition() -> None:
     answers = iter([False, False, True])
     wait_for(lambda: next(answers), 30, "never")
@@ -331,40 +340,61 @@ def test_waiting_ends_with_the_time() -> None:
         wait_for(lambda: False, 0, "too late")
 
 
+def test_a_file_that_is_being_written_has_not_the_ending_of_the_one_it_becomes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, renamed = os.rename, []
+
+    def watch(source: str, target: str) -> None:
+        renamed.append((os.path.splitext(source)[1], os.path.dirname(source) == os.path.dirname(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", watch)
+    write_atomically(str(tmp_path / "netwall-out.xml"), b"<policy/>")
+    # firewalld loads whatever ends in .xml.
+    assert renamed == [(".netwall", True)]
+
+
 # --- systemd ----------------------------------------------------------------------------------------------------------
 
 
+class Systemctl:
+    """What systemctl prints and its status, to be set; and how it was called."""
+
+    def __init__(self) -> None:
+        self.status, self.said = 0, b"enabled\n"
+        self.called: list[list[str]] = []
+
+    def run(self, argv: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        self.called.append(argv)
+        return subprocess.CompletedProcess(argv, self.status, stdout=self.said, stderr=b"No such file or directory\n")
+
+
 @pytest.fixture
-def systemctl(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What systemctl does: a status and what it prints, to be set; and how it was called."""
-    ended: list[object] = [0, b"enabled\n"]
-
-    def run_command(argv: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
-        ended[2:] = [argv]
-        return subprocess.CompletedProcess(argv, ended[0], stdout=ended[1], stderr=b"No such file or directory\n")  # type: ignore[arg-type,return-value]
-
+def systemctl(monkeypatch: pytest.MonkeyPatch) -> Systemctl:
+    made = Systemctl()
     monkeypatch.setattr(system, "has_systemd", lambda: True)
-    monkeypatch.setattr(subprocess, "run", run_command)
-    return ended
+    monkeypatch.setattr(subprocess, "run", made.run)
+    return made
 
 
 @pytest.mark.parametrize(("status", "said"), [(0, b"enabled\n"), (1, b"disabled\n"), (3, b"inactive\n"), (1, b"")])
-def test_what_systemd_answers_counts_whatever_its_status(systemctl: list[object], status: int, said: bytes) -> None:
-    systemctl[:2] = [status, said]
+def test_what_systemd_answers_counts_whatever_its_status(systemctl: Systemctl, status: int, said: bytes) -> None:
+    systemctl.status, systemctl.said = status, said
     assert system.ask_systemd("is-enabled", "ufw.service") == said.decode().strip()
-    assert systemctl[2] == ["systemctl", "is-enabled", "ufw.service"]
+    assert systemctl.called == [["systemctl", "is-enabled", "ufw.service"]]
 
 
-def test_where_there_is_no_systemd_it_answers_nothing(systemctl: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_systemd_it_is_not_asked(systemctl: Systemctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "has_systemd", lambda: False)
     assert system.ask_systemd("is-active", "ufw.service") == ""
-    assert len(systemctl) == len(["status", "said"])
+    assert systemctl.called == []
 
 
-@pytest.mark.usefixtures("systemctl")
 def test_where_systemd_can_t_be_asked_it_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_argv: list[str], **_options: object) -> None:
         raise FileNotFoundError("systemctl")
 
+    monkeypatch.setattr(system, "has_systemd", lambda: True)
     monkeypatch.setattr(subprocess, "run", fail)
     assert system.ask_systemd("is-system-running") == ""
