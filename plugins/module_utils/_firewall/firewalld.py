@@ -254,7 +254,7 @@ class Firewalld:
         runs = snapshot["running"] and (snapshot["unit"] == "enabled" or not firewalld_switch.is_booting())
         if not runs:
             _switch_back({**snapshot, "running": False})
-        _bring(snapshot["texts"], lambda _name: None, snapshot["failed"])
+        _bring(snapshot["texts"], lambda _name: None, snapshot.get("failed", False))
         if runs:
             firewalld_switch.put_back(snapshot["unit"])
             firewalld_switch.start()
@@ -384,7 +384,7 @@ def _refuse_loss(running: Running, request: Request) -> None:
             f"firewalld has to be reloaded for this change, and would lose what stands at run time alone: "
             f"{'; '.join(lost)}; make it permanent ('firewall-cmd --runtime-to-permanent'), or set 'reload: force'."
         )
-    refuse_broken_files(running.runtime.direct)
+    refuse_broken_files(running.runtime)
 
 
 def _outcome(plan: Plan) -> Outcome:

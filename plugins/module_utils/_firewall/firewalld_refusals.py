@@ -10,7 +10,7 @@ refuse_daemon(read_daemon())                               # running, and in a s
 refuse_old(version)                                        # before it is switched on
 refuse_wiped_rules(version, direct, saved_rules())         # before every start and reload
 refuse_missing_ipset(version, direct)                      # before every start and reload with ipsets of ours
-refuse_broken_files(direct)                                # before every reload
+refuse_broken_files(runtime)                               # before every reload
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
+    Configuration,
     Daemon,
     direct_in_file,
 )
@@ -139,13 +140,14 @@ def foreign_rules(direct: t.Sequence[str], saved: t.Iterable[SavedRule]) -> list
     return [rule for place, rules in chains.items() if len(rules) > room[place] for rule in rules]
 
 
-def refuse_broken_files(direct: t.Sequence[str]) -> None:
+def refuse_broken_files(runtime: Configuration) -> None:
     """Raise :class:`FirewallError` if a reload would fail over the files of others, and leave no rule in force.
 
-    *direct* are the direct rules that are in force, as in :class:`Configuration`.
+    *runtime* is what is in force.
     """
+    zones = sorted(name for name, settings in runtime.zones.items() if settings.get("interfaces"))
     # firewalld itself notices a file that was edited by hand only after a while.
-    fault = what_fails(settled_direct=set(direct) == set(direct_in_file()))
+    fault = what_fails(zones, settled_direct=set(runtime.direct) == set(direct_in_file()))
     if fault:
         raise FirewallError(
             "This change needs firewalld to be reloaded, and it could not load what others have in /etc/firewalld "

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import read_text, run
 
-# Our own files are left out, as they are about to be written anew, and so are interfaces, which are not there. What
-# failed goes to standard output, after the zone or policy at which it did.
+# Our own files are left out, as they are about to be written anew, and so are flowtables, which need interfaces. A zone
+# is loaded where it is in use; which are, by interfaces that a reload binds again, stands in the arguments. What failed
+# goes to standard output, after the zone or policy at which it did.
 _PROGRAM = """
-import pathlib, re, shutil, tempfile
+import pathlib, re, shutil, sys, tempfile
 from firewall import config
 from firewall.core.fw import Firewall
 with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +34,10 @@ with tempfile.TemporaryDirectory() as folder:
     settings.write_text(re.sub("(?m)^NftablesFlowtable=.*", "NftablesFlowtable=off", settings.read_text()))
     config.set_system_config_paths(str(copy))
     try:
-        Firewall().start()
+        firewall = Firewall()
+        firewall.start()
+        for number, zone in enumerate(set(sys.argv[1:]) & set(firewall.zone.get_zones())):
+            firewall.zone.add_interface(zone, f"netwall{number}")
     except Exception as error:
         place, trace = [], error.__traceback__
         while trace:
@@ -44,14 +49,15 @@ with tempfile.TemporaryDirectory() as folder:
 _SET = re.compile(r'"set": \{[^{}]*"name": "([^"]+)"')
 
 
-def what_fails(settled_direct: bool) -> str:
+def what_fails(zones: t.Iterable[str], settled_direct: bool) -> str:
     """What firewalld would say instead of loading the files of others, with the thing's name; empty if it loads them.
 
-    With *settled_direct* its direct rules are those in force: they may name what the empty namespace lacks, so nothing
-    is made of their failing there, which is the last that can fail. Empty, too, on a host that allows no rehearsal.
+    *zones* are those that have interfaces, the files aside. With *settled_direct* its direct rules are those in force:
+    they may name what the empty namespace lacks, so nothing is made of their failing there, which comes last. Empty,
+    too, on a host that allows no rehearsal.
     """
     try:
-        said = run(["unshare", "--net", *_interpreter(), "-c", _PROGRAM])
+        said = run(["unshare", "--net", *_interpreter(), "-c", _PROGRAM, *zones])
     except FirewallError:
         return ""
     return "" if settled_direct and "Direct: " in said else _told(said)

@@ -46,7 +46,7 @@ DAEMON = Daemon(version=(1, 3, 3), state="RUNNING")
 @pytest.fixture(autouse=True)
 def host_without_iptables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewalld, "saved_rules", list)
-    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _direct: None)
+    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _runtime: None)
     monkeypatch.setattr(firewalld, "peers_of", lambda request: [request.session.address] if request.session else [])
     monkeypatch.setattr(firewalld_switch, "refuse_to_switch_on", lambda: None)
 
@@ -208,7 +208,7 @@ def test_from_a_firewalld_without_policies_nothing_has_to_be_removed(monkeypatch
 
 
 def test_a_reload_that_would_fail_over_the_files_of_others_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_direct: t.Sequence[str]) -> None:
+    def refuse(_runtime: Configuration) -> None:
         raise FirewallError("could not load")
 
     monkeypatch.setattr(firewalld, "refuse_broken_files", refuse)
@@ -218,7 +218,7 @@ def test_a_reload_that_would_fail_over_the_files_of_others_is_refused(monkeypatc
 
 def test_where_nothing_is_reloaded_the_files_of_others_may_be_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     host = after(asked(LOGS))
-    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _direct: pytest.fail("a reload was rehearsed"))
+    monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _runtime: pytest.fail("a reload was rehearsed"))
     assert make_plan(host, asked(replace(LOGS, networks=("203.0.113.0/24",))), {}).outcome.changed
 
 
