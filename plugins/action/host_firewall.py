@@ -22,6 +22,8 @@ _GRACE = 30
 _PAUSE = 1.0
 # What a change may take, the wait for another run included. A host that was cut off and rebooted never answers.
 _LONGEST_CHANGE = 180
+# What an alarm clock takes; nobody waits that long.
+_LONGEST_WAIT = 2**30
 
 
 class ActionModule(ActionBase):
@@ -35,6 +37,11 @@ class ActionModule(ActionBase):
         if transaction.get("state") == "pending":
             result.update(self._confirm(transaction, task_vars))
         return result
+
+    def cleanup(self, force: bool = False) -> None:
+        """Clear away what is left of us on the host, if it can be reached: if not, that is what the result says."""
+        with contextlib.suppress(AnsibleConnectionFailure):
+            super().cleanup(force)  # type: ignore[no-untyped-call]
 
     def _confirm(self, transaction: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """Ask the host over a new connection to keep the change; what that makes of the result."""
@@ -77,7 +84,7 @@ class ActionModule(ActionBase):
         It ends *more* seconds after the time in which the change has to be confirmed.
         """
         within = self._task.args.get("confirm_within") or 0
-        if self._task.timeout or not str(within).isdigit() or not int(within):
+        if self._task.timeout or not str(within).isdecimal() or not 0 < int(within) <= _LONGEST_WAIT:
             yield
             return
 

@@ -31,6 +31,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
     Configuration,
+    after_reload,
     lost_by_reload,
     read_configurations,
     read_daemon,
@@ -275,7 +276,7 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any]) -> Pl
     switch_off = absent and bool(switched_on)
     theirs = _theirs(host.running)
     judge = _judge(theirs, request)
-    rules = _rules(request, switched_on, theirs)
+    rules = _rules(request, switched_on, theirs, rules_in(parse_files(host.texts)))
     plan = Plan(
         host=host,
         request=request,
@@ -300,14 +301,16 @@ def _switched_on(host: Host, request: Request, record: t.Mapping[str, t.Any], sw
     return {**now, **before, "peers": [] if host.running else peers_of(request)}
 
 
-def _rules(request: Request, switched_on: t.Mapping[str, t.Any], theirs: TheirStanding | None) -> tuple[Rule, ...]:
+def _rules(
+    request: Request, switched_on: t.Mapping[str, t.Any], theirs: TheirStanding | None, earlier: tuple[Rule, ...]
+) -> tuple[Rule, ...]:
     """The rules to have, each of one flow and with its canonical networks, without those that *theirs* keep out."""
     if request.state == "absent":
         return ()
     flows = [rule for flow in merge(request.flows) for rule in rules_of(canonical(flow))]
     # Of a firewalld that is off nobody can say what it will let in; and what we found then, later runs keep to.
     judge = _judge(None if switched_on else theirs, request)
-    kept = rules_to_keep(request, judge, _deciding(flows, request), switched_on.get("peers", []))
+    kept = rules_to_keep(request, judge, _deciding(flows, request), switched_on.get("peers", []), earlier)
     refused = theirs.refused_sources if theirs and request.precedence == "theirs" else ()
     return tuple(part for rule in (*flows, *kept) for part in _without(rule, refused))
 
@@ -326,9 +329,14 @@ def _lets_in(rule: Rule) -> bool:
     return (rule.direction, rule.action) == ("inbound", "allow")
 
 
-def _theirs(running: Running | None) -> TheirStanding | None:
-    """What others have in a firewalld that is on."""
-    return TheirStanding(running.daemon.version, running.runtime, is_ours, PLACES["theirs"]) if running else None
+def _theirs(running: Running | None, is_reloaded: bool = False) -> TheirStanding | None:
+    """What others have in a firewalld that is on, or will have once it *is reloaded*."""
+    if not running:
+        return None
+    found = running.runtime
+    if is_reloaded:
+        found = after_reload(running.daemon, running.runtime, running.permanent)
+    return TheirStanding(running.daemon.version, found, is_ours, PLACES["theirs"])
 
 
 def _judge(theirs: TheirStanding | None, request: Request) -> Judge:
@@ -352,9 +360,12 @@ def _refuse_harm(plan: Plan) -> None:
         _refuse_equal_places(running, plan.wanted)
     if running and plan.needs_reload:
         _refuse_loss(running, request)
-    if not absent:
+    stays_on = running and not (plan.switch_off and not plan.switched_on["running"])
+    if stays_on or not absent:
         before = _deciding(rules_in(parse_files(host.texts)), request) if running else None
-        refuse_lockout(request, plan.judge, _deciding(plan.rules, request), before)
+        # A reload also brings to life what others made permanent, and loses what they did not.
+        after = _judge(_theirs(running, is_reloaded=plan.needs_reload), request)
+        refuse_lockout(request, after, _deciding(plan.rules, request), before, plan.judge)
 
 
 def _refuse_equal_places(running: Running, wanted: Layout) -> None:
@@ -480,7 +491,7 @@ def _our_paths() -> t.Iterator[str]:
     for folder in filter(os.path.isdir, _FOLDERS):
         for name in sorted(os.listdir(folder)):
             final = written_for(name)
-            if is_ours(final) and final.endswith((".xml", ".xml.old")):
+            if is_ours(final.partition(".")[0]) and final.endswith((".xml", ".xml.old")):
                 yield os.path.join(folder, final)
 
 

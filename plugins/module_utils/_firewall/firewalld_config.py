@@ -117,14 +117,26 @@ def read_configurations(is_ours: IsOurs) -> tuple[Configuration, Configuration]:
     return _read_runtime(is_ours), _read_permanent(is_ours)
 
 
+def after_reload(daemon: Daemon, runtime: Configuration, permanent: Configuration) -> Configuration:
+    """What holds once firewalld has been reloaded."""
+    kept = _kept_by_reload(daemon)
+    zones = permanent.zones
+    if "interface" in kept:
+        zones = {
+            name: {**settings, "interfaces": runtime.zones.get(name, settings).get("interfaces", ())}
+            for name, settings in zones.items()
+        }
+    return dataclasses.replace(
+        permanent,
+        zones=zones,
+        ipsets={**permanent.ipsets, **runtime.ipsets} if "ipset" in kept else permanent.ipsets,
+        direct=runtime.direct if "direct" in kept else permanent.direct,
+    )
+
+
 def lost_by_reload(daemon: Daemon, runtime: Configuration, permanent: Configuration, is_ours: IsOurs) -> list[str]:
     """What stands at run time only and a reload would lose, one text for each thing of others."""
-    kept: t.Container[str] = ()
-    if daemon.settings.get("FlushAllOnReload") == "no":
-        kept = _KEPT
-    elif daemon.has_network_manager:
-        # firewalld asks it for its interfaces, and binds them again.
-        kept = ("interface",)
+    kept = _kept_by_reload(daemon)
     return [text for kind, text in _beyond(runtime, permanent, is_ours) if kind not in kept]
 
 
@@ -247,6 +259,14 @@ def direct_in_file() -> t.Iterator[str]:
 
 
 # --- The difference that a reload makes -------------------------------------------------------------------------------
+
+
+def _kept_by_reload(daemon: Daemon) -> t.Container[str]:
+    """The kinds of things that a reload leaves as they are at run time."""
+    if daemon.settings.get("FlushAllOnReload") == "no":
+        return _KEPT
+    # firewalld asks it for its interfaces, and binds them again.
+    return ("interface",) if daemon.has_network_manager else ()
 
 
 def _beyond(these: Configuration, those: Configuration, is_ours: IsOurs) -> t.Iterator[tuple[str, str]]:

@@ -35,6 +35,7 @@ _MARK = "Made by netwall.datadog, which undoes changes here."
 _ZONES = {"inbound": ("ANY", "HOST"), "outbound": ("HOST", "ANY")}
 _NAMES = {"inbound": "netwall-in", "outbound": "netwall-out"}
 _DEFAULT_NAME = "netwall-rest-out"
+_OUR_NAME = re.compile(r"netwall-(in|out|rest-out|[0-9a-f]{10}-[46](-spare)?)\Z")
 _ABOUT = re.compile(r"(allow|deny) (inbound|outbound) (tcp|udp) (to|from) port (\d+), flow (\S+)\Z")
 # A set takes no network of length 0, but it takes the two halves.
 _HALVES = {"0.0.0.0/0": ("0.0.0.0/1", "128.0.0.0/1"), "::/0": ("::/1", "8000::/1")}
@@ -76,7 +77,7 @@ class Layout:
 
 def is_ours(name: str) -> bool:
     """Whether a policy or ipset called *name* is one of ours."""
-    return name.startswith(_PREFIX)
+    return bool(_OUR_NAME.match(name))
 
 
 def spare_of(name: str) -> str:

@@ -123,7 +123,7 @@ class Journal:
         """Keep *state* for later runs; an empty one leaves no trace."""
         if state:
             self.make_folder()
-            write_atomically(self._state, _dumped(state))
+            put_back(self._state, _dumped(state))
             return
         put_back(self._state, None)
         self.tidy()

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request, Rule
@@ -26,6 +27,10 @@ if t.TYPE_CHECKING:
 
 # More than a handful of names nobody reads in a warning.
 _MOST_NAMES = 5
+
+
+# The flows of rules_to_keep().
+_MANAGEMENT = re.compile(r"management-tcp-\d+-(in|replies-out)\Z")
 
 
 class Judge(t.Protocol):
@@ -76,15 +81,21 @@ def peers_of(request: Request) -> list[str]:
     return sorted({request.session.address, *peers_on(request.session.local_port)})
 
 
-def rules_to_keep(request: Request, standing: Judge, rules: t.Sequence[Rule], peers: t.Sequence[str]) -> list[Rule]:
+def rules_to_keep(
+    request: Request, standing: Judge, rules: t.Sequence[Rule], peers: t.Sequence[str], earlier: t.Iterable[Rule] = ()
+) -> list[Rule]:
     """The rules that keep the management connection beside *rules*, as few as it needs.
 
+    A run that came in over no network keeps those of *earlier*, our rules so far: others may come in by them.
     *peers* are the addresses whose sessions were open when the firewall came on by our hand, none where somebody else
     switched it on: there the connection got in without us, and needs us only against our own denials.
     """
     session = request.session
-    if not request.management or not session:
+    if not request.management:
         return []
+    if not session:
+        flows = ((rule, tuple(filter(_MANAGEMENT.match, rule.flows))) for rule in earlier)
+        return [dataclasses.replace(rule, flows=kept) for rule, kept in flows if kept]
     port = session.local_port
     denials = [
         as_operator_rule(rule)
@@ -117,11 +128,16 @@ def rules_to_keep(request: Request, standing: Judge, rules: t.Sequence[Rule], pe
 
 
 def refuse_lockout(
-    request: Request, standing: Judge, rules: t.Sequence[Rule], before: t.Sequence[Rule] | None = None
+    request: Request,
+    standing: Judge,
+    rules: t.Sequence[Rule],
+    before: t.Sequence[Rule] | None = None,
+    standing_before: Judge | None = None,
 ) -> None:
     """Raise :class:`FirewallError` if the management connection would not pass a firewall with *rules*.
 
-    *before* are our rules in a firewall that is on, None where it is off. A connection that gets past neither got in
+    *before* are our rules in a firewall that is on, None where it is off; *standing_before* is what decides beside them
+    where that changes, too. A connection that gets past neither got in
     by a way that can't be seen from here, and is no worse off than before.
     """
     session = request.session
@@ -135,7 +151,8 @@ def refuse_lockout(
         ]
     else:
         known = [as_operator_rule(rule) for rule in before]
-        passes = any(standing.lets(arrival, known, ours_first) for ours_first in (False, True))
+        now = standing_before or standing
+        passes = any(now.lets(arrival, known, ours_first) for ours_first in (False, True))
         packets = [(arrival, "This change would refuse")] if passes else []
     ours = [as_operator_rule(rule) for rule in rules]
     for packet, what in packets:

@@ -39,7 +39,8 @@ def find_name_servers(files: HostFiles, is_own: t.Callable[[str], bool]) -> Name
     """The name servers beyond this host that it is configured with; *is_own* tells its own addresses."""
     asked = _resolv_conf(files, RESOLV_CONF) or [NameServer("127.0.0.1", RESOLV_CONF)]
     if not any(is_own(server.address) for server in asked):
-        return NameServers(tuple(asked), True)
+        behind = _resolved(files).servers if _asks_resolved(files) else ()
+        return NameServers(tuple(dict.fromkeys((*asked, *(s for s in behind if not is_own(s.address))))), True)
     # Which of the programs answers at that address is not asked: what any of them is configured with is the host's.
     stubs = [stub(files) for stub in (_resolved, _network_manager, _resolvconf, _dnsmasq, _unbound, _named, _stubby)]
     beyond = [
@@ -56,6 +57,11 @@ def find_name_servers(files: HostFiles, is_own: t.Callable[[str], bool]) -> Name
 def _resolv_conf(files: HostFiles, path: str) -> list[NameServer]:
     rows = files.rows(path, "#;")
     return _servers([words[1] for words in rows if words[0] == "nameserver" and len(words) > 1], path)
+
+
+def _asks_resolved(files: HostFiles) -> bool:
+    """Whether programs ask systemd-resolved, whatever /etc/resolv.conf says: by libnss-resolve."""
+    return any(row[0] == "hosts:" and "resolve" in row for row in files.rows("/etc/nsswitch.conf"))
 
 
 def _resolved(files: HostFiles) -> NameServers:

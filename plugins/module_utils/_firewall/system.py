@@ -90,6 +90,9 @@ def written_for(name: str) -> str:
 
 def remove(path: str) -> None:
     """Remove the file at *path*, if there is one, so that it does not come back when the power goes."""
+    # On a read-only file system even what is not there can't be removed.
+    if not os.path.lexists(path):
+        return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
         sync_folder(os.path.dirname(path))

@@ -79,7 +79,8 @@ def _of_daemon(files: HostFiles, paths: list[str]) -> list[TimeServer]:
         if path in seen:
             continue
         seen.add(path)
-        for keyword, *words in files.rows(path, "#!;%"):
+        for directive, *words in files.rows(path, "#!;%"):
+            keyword = directive.lower()
             if keyword in ("server", "servers", "pool", "peer") and _without_family(words):
                 found += _of_line(keyword, _without_family(words), path)
             elif keyword in ("include", "includefile"):
@@ -95,7 +96,7 @@ def _without_family(words: list[str]) -> list[str]:
 
 
 def _of_line(keyword: str, words: list[str], path: str) -> t.Iterator[TimeServer]:
-    name, options = words[0], words[1:]
+    name, options = words[0], [word.lower() for word in words[1:]]
     # OpenNTPD's "servers" means all addresses of a name.
     is_pool = as_address(name) is None and (keyword in ("pool", "servers") or name.endswith(PUBLIC_POOLS))
     yield TimeServer(name, path, _number(options, "port", _NTP), is_pool=is_pool)

@@ -67,7 +67,13 @@ DEFAULTS = "/etc/default/ufw"
 UFW_LOCK = "/run/ufw.lock"
 
 _LOCK_TIMEOUT = 60.0
+# A host that is taken back may be cut off meanwhile, and who holds the lock may be asking somebody a question.
+_LOCK_TIMEOUT_BACK = 2.0
 _KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
+
+
+class LockHeldError(FirewallError):
+    """A command of ufw's keeps its lock."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,13 +209,13 @@ class Ufw:
         return Presence(is_installed=True)
 
     @contextlib.contextmanager
-    def exclusive(self) -> t.Iterator[None]:
+    def exclusive(self, timeout: float | None = None) -> t.Iterator[None]:
         """Keep ufw's commands waiting, but for those that had read its files when we wrote them.
 
         Such a command writes back what it read; it is waited for here, so that the next look sees what it did. Who
         starts later reads what we wrote.
         """
-        with _ufw_lock() as self._released:
+        with _ufw_lock(timeout or _LOCK_TIMEOUT) as self._released:
             yield
         if self._at_work:
             _wait_for_end(self._at_work)
@@ -236,21 +242,30 @@ class Ufw:
         return dataclasses.replace(plan, ufw=self)
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        with self.exclusive():
-            for path, text in snapshot["texts"].items():
-                if _is_damaged(path):
-                    # ufw's commands would stumble over it.
-                    put_back(path, encode(text))
-            before = snapshot["switched_on"]
-            if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
-                with self.released():
-                    ufw_switch.switch_off(before, True)
-            for path in snapshot["texts"]:
-                # A ufw that was on is told by it whether it has to be started again.
-                if path != CONFIGURATION or not snapshot["enabled"]:
-                    put_back(path, encode(_merged(path, snapshot["texts"])))
-            if snapshot["enabled"]:
-                self._load_again(snapshot)
+        try:
+            with self.exclusive(_LOCK_TIMEOUT_BACK):
+                self._put_back(snapshot, has_lock=True)
+        except LockHeldError:
+            # That the host can be reached comes first. What the lock's holder writes back, the next attempt mends.
+            self._put_back(snapshot, has_lock=False)
+            raise
+
+    def _put_back(self, snapshot: t.Mapping[str, t.Any], has_lock: bool) -> None:
+        for path, text in snapshot["texts"].items():
+            if _is_damaged(path):
+                # ufw's commands would stumble over it.
+                put_back(path, encode(text))
+        before = snapshot["switched_on"]
+        if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
+            with self.released():
+                # Its commands would wait for the lock.
+                ufw_switch.switch_off(before, has_lock)
+        for path in snapshot["texts"]:
+            # A ufw that was on is told by it whether it has to be started again.
+            if path != CONFIGURATION or not snapshot["enabled"]:
+                put_back(path, encode(_merged(path, snapshot["texts"])))
+        if snapshot["enabled"]:
+            self._load_again(snapshot)
 
     def _load_again(self, snapshot: t.Mapping[str, t.Any]) -> None:
         host = _read_files()
@@ -477,7 +492,7 @@ def _wanted(
     wanted = [rule for flow in request.flows for rule in rules_of(flow)]
     # The sessions that are open while ufw comes on; a later run, from wherever, changes nothing about them.
     peers = peers_of(request) if switch_on else record.get("switched_on", {}).get("peers", [])
-    rules = compile_rules([*wanted, *rules_to_keep(request, standing, wanted, peers)])
+    rules = compile_rules([*wanted, *rules_to_keep(request, standing, wanted, peers, host.ours)])
     if request.management and not request.session and (switch_on or request.management_networks):
         warnings.append(
             "This play came in over no network connection, so no port was kept open for one: make sure that a rule "
@@ -548,18 +563,20 @@ def _settings(text: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _ufw_lock() -> t.Iterator[t.Callable[[], t.ContextManager[None]]]:
+def _ufw_lock(timeout: float) -> t.Iterator[t.Callable[[], t.ContextManager[None]]]:
     """Keep ufw's commands waiting; what is yielded lets them run for a moment, for a command of our own.
 
     It is a POSIX lock: any other descriptor of the file that this process closes would drop it.
     """
     with open(UFW_LOCK, "a", encoding="ascii") as file:
+        # Who may read it may lock it, too.
+        os.fchmod(file.fileno(), 0o600)
 
         def take() -> None:
             wait_for(
                 lambda: lock_if_free(file, fcntl.lockf),
-                _LOCK_TIMEOUT,
-                f"A ufw command has held {UFW_LOCK} for {_LOCK_TIMEOUT:g} seconds; try again when it is done.",
+                timeout,
+                f"A ufw command has held {UFW_LOCK} for {timeout:g} seconds; try again when it is done.",
             )
 
         @contextlib.contextmanager
@@ -576,7 +593,10 @@ def _ufw_lock() -> t.Iterator[t.Callable[[], t.ContextManager[None]]]:
             return False
 
         # Who waits has read the files already and would write back what it read, so let it go first.
-        wait_for(nobody_waits, _LOCK_TIMEOUT, "ufw commands keep coming, so our turn never came; try again later.")
+        try:
+            wait_for(nobody_waits, timeout, "ufw commands keep coming, so our turn never came; try again later.")
+        except FirewallError as error:
+            raise LockHeldError(str(error)) from error
         yield released
 
 
@@ -587,8 +607,8 @@ def _ufw_commands() -> set[tuple[str, str]]:
         with contextlib.suppress(OSError, IndexError):
             with open(f"/proc/{pid}/cmdline", "rb") as command:
                 words = [os.path.basename(word) for word in command.read().split(b"\0")[:3]]
-            # It is a Python script; an editor of a file of that name, or a "watch ufw", is none.
-            if words[0].startswith(b"python") and b"ufw" in words[1:]:
+            # It is a Python script of root's; an editor of a file of that name, or a "watch ufw", is none.
+            if os.stat(f"/proc/{pid}").st_uid == 0 and words[0].startswith(b"python") and b"ufw" in words[1:]:
                 with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
                     found.add((pid, stat.read().rpartition(")")[2].split()[19]))
     return found

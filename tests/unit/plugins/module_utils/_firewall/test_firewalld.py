@@ -568,10 +568,11 @@ def test_what_we_switched_on_is_switched_off_before_anything_else(
 def test_what_a_killed_run_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
     host = FakeHost(monkeypatch, tmp_path, False, Layout())
     (tmp_path / "ipsets").mkdir()
-    for name in (".netwall-1-4.xml.netwall", "netwall-1-4.xml", "netwall-2-4.xml.old", "office.xml", "office.xml.old"):
+    ours, theirs = f"netwall-{0:010x}-4", ["netwall-office.xml", "office.xml", "office.xml.old"]
+    for name in (f".{ours}.xml.netwall", f"{ours}.xml", f"{ours}-spare.xml.old", *theirs):
         (tmp_path / "ipsets" / name).write_text("")
     firewalld.Firewalld().restore({"texts": {}, "running": True, "failed": False, "unit": "enabled"})
-    assert sorted(path.name for path in host.folder.glob("*/*")) == ["office.xml", "office.xml.old"]
+    assert sorted(path.name for path in host.folder.glob("*/*")) == theirs
 
 
 def test_no_policy_is_written_before_the_ipsets_that_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:

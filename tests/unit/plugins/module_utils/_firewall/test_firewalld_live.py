@@ -167,12 +167,12 @@ def test_only_ours_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeFirewalld(
         monkeypatch,
         getPolicies=["netwall-out", "theirs"],
-        getIPSets=["netwall-1-4", "office"],
+        getIPSets=["netwall-0123456789-4", "netwall-office", "office"],
         getPolicySettings=POLICY,
         getIPSetSettings=("", "", "", "hash:net", {"family": "inet"}, ["192.0.2.0/24"]),
     )
     live = firewalld_live.read_live()
-    assert (list(live.policies), list(live.sets)) == (["netwall-out"], ["netwall-1-4"])
+    assert (list(live.policies), list(live.sets)) == (["netwall-out"], ["netwall-0123456789-4"])
     assert live.policies["netwall-out"].zones == ("HOST", "ANY")
 
 

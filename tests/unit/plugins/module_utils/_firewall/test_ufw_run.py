@@ -422,16 +422,16 @@ def test_something_that_erases_our_rules_again_and_again_is_reported(
     assert "something keeps changing the firewall: for 0.3 seconds our rules have not stayed" in machine.fault(NTP)
 
 
-def between(happens: t.Callable[[], None]) -> t.Callable[[], t.ContextManager[t.Any]]:
+def between(happens: t.Callable[[], None]) -> t.Callable[[float], t.ContextManager[t.Any]]:
     """ufw's lock, and what *happens* whenever we have let it go."""
     lock = ufw._ufw_lock
 
     @contextlib.contextmanager
-    def lock_and_after() -> t.Iterator[t.Any]:
+    def lock_and_after(timeout: float) -> t.Iterator[t.Any]:
         held = contextlib.ExitStack()
         held.callback(happens)
         try:
-            yield held.enter_context(lock())
+            yield held.enter_context(lock(timeout))
         finally:
             held.close()
 
