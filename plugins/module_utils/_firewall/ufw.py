@@ -35,6 +35,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
+    lets_more_out,
     peers_of,
     refuse_lockout,
     rules_to_keep,
@@ -56,10 +57,11 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rule
     operator_rules,
     parse,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import overruled
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import lets_more, overruled
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
+    from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
 
 RULES_PATHS = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 CONFIGURATION = "/etc/ufw/ufw.conf"
@@ -285,6 +287,9 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any], known
     standing = host.standing(outbound["set"])
     warnings: list[str] = []
     rules = () if absent else _wanted(host, request, record, switch_on, standing, warnings)
+    more = _more_than(request.flows, host) if not absent and request.default_outbound == "deny" else []
+    if more:
+        warnings.append(lets_more_out(more))
     stays_on = host.enabled and not switch_off
     if switch_on or stays_on:
         refuse_lockout(request, standing, rules, None if switch_on else host.ours)
@@ -494,6 +499,18 @@ def _wanted(
     # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
     taken = {(file.family, found.match) for file in host.files.values() for found in file.theirs}
     return tuple(rule for rule in rules if (rule.family, as_tuple(rule).match) not in taken)
+
+
+def _more_than(flows: t.Sequence[Flow], host: Host) -> list[str]:
+    """The rules of others on *host*, as ufw is told them, that let out what none of *flows* does."""
+    names: dict[str, None] = {}
+    for file in host.files.values():
+        judged = {rule.text: rule for rule in operator_rules(file)}
+        for found in file.theirs:
+            # One that is not judged is of a protocol that no flow has.
+            if found.lets_out and (found.line not in judged or lets_more(judged[found.line], flows)):
+                names[f"'{found}'"] = None
+    return list(names)
 
 
 def _shadowed(request: Request, standing: Standing) -> tuple[str, ...]:
