@@ -19,6 +19,7 @@ import functools
 import os
 import re
 import shutil
+import time
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_outbound, ufw_switch
@@ -146,22 +147,22 @@ class Plan:
         return {
             "enabled": self.host.enabled,
             "texts": {path: self.host.texts[path] for path in self._written},
-            "chains": {str(family): self.host.live[family].user_chains() for family in self._families},
+            "chains": {str(family): live.user_chains() for family, live in self.host.live.items()},
+            "switches_off": self.switch_off,
             "rules": [dataclasses.asdict(rule) for rule in self.rules],
             "switched_on": self.switched_on,
         }
 
     @property
     def _written(self) -> t.Iterable[str]:
-        """The files that we write, and those that ufw rewrites when it is switched, which a power cut may damage."""
-        switches = self.switch_on or self.switch_off
-        rewritten = (CONFIGURATION, *RULES_PATHS.values()) if switches else map(RULES_PATHS.__getitem__, self._families)
-        return dict.fromkeys((*(path for path in rewritten if path in self.host.texts), *self.texts))
+        """The files that we may write, and what ufw rewrites when it is switched, which a power cut may damage.
 
-    @property
-    def _families(self) -> list[int]:
-        """Those of which the rules change in the kernel or in the file: one is put back in the order of the other."""
-        return [family for family in self.host.live if family in self.edits or RULES_PATHS[family] in self.texts]
+        All rules files are among them: others may make us change the second in a later round, and one that stands in
+        the kernel is put back in the order of the file.
+        """
+        rewritten = (CONFIGURATION,) if self.switch_on or self.switch_off else ()
+        paths = (*rewritten, *RULES_PATHS.values(), *self.texts)
+        return dict.fromkeys(path for path in paths if path in self.host.texts)
 
     def apply(self, step: t.Callable[[str], None]) -> None:
         ufw = self.ufw or Ufw()
@@ -238,30 +239,45 @@ class Ufw:
         return dataclasses.replace(plan, ufw=self)
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        with self.exclusive():
-            for path, text in snapshot["texts"].items():
-                if _is_damaged(path):
-                    # ufw's commands would stumble over it.
-                    put_back(path, encode(text))
-            before = snapshot["switched_on"]
-            if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
-                with self.released():
-                    ufw_switch.switch_off(before, True)
-            for path in snapshot["texts"]:
-                # A ufw that was on is told by it whether it has to be started again.
-                if path != CONFIGURATION or not snapshot["enabled"]:
-                    put_back(path, encode(_merged(path, snapshot["texts"])))
-            if snapshot["enabled"]:
-                self._load_again(snapshot)
+        deadline = time.monotonic() + _LOCK_TIMEOUT
+        while True:
+            with self.exclusive():
+                self._put_back(snapshot)
+                self._at_work = _ufw_commands()
+            if not self._at_work:
+                return
+            # They have ended, but may have read our files before, and written them back since.
+            if time.monotonic() > deadline:
+                raise FirewallError("ufw commands keep coming, and may undo what was put back; try again later.")
+
+    def _put_back(self, snapshot: t.Mapping[str, t.Any]) -> None:
+        for path, text in snapshot["texts"].items():
+            if _is_damaged(path):
+                # ufw's commands would stumble over it.
+                put_back(path, encode(text))
+        before = snapshot["switched_on"]
+        if before and not snapshot["enabled"] and (_is_enabled() or ufw_switch.has_chains(before)):
+            with self.released():
+                ufw_switch.switch_off(before, True)
+        for path in snapshot["texts"]:
+            # A ufw that was on is told by it whether it has to be started again.
+            if path != CONFIGURATION or not snapshot["enabled"]:
+                put_back(path, encode(_merged(path, snapshot["texts"])))
+        if snapshot["enabled"]:
+            self._load_again(snapshot)
 
     def _load_again(self, snapshot: t.Mapping[str, t.Any]) -> None:
         host = _read_files()
+        if not (host.enabled or snapshot["switches_off"]):
+            # It was on, and it was not us who switched it off: that is for its operator to say.
+            return
         live = {family: Live.read(family) for family in host.families}
         has_chains = any(table.has_user_chains for table in live.values())
         is_loaded = all(table.is_loaded for table in live.values())
         if not host.enabled or (has_chains and not is_loaded):
             with self.released():
                 ufw_switch.start_afresh()
+            _refuse_unloaded(*map(Live.read, host.families))
         elif is_loaded:
             rules = [Rule(**{**rule, "flows": tuple(rule["flows"])}) for rule in snapshot["rules"]]
             known = tuple(dict.fromkeys((*rules, *host.ours)))
