@@ -38,7 +38,13 @@ from ansible_collections.netwall.datadog.tests.faults.states import (
     OPERATORS_RULES,
     STATES,
 )
-from ansible_collections.netwall.datadog.tests.integration.on_host import PROGRAM, OnHost, arguments_of
+from ansible_collections.netwall.datadog.tests.integration.on_host import (
+    FIRST,
+    LATER,
+    OnHost,
+    arguments_of,
+    program_from,
+)
 from ansible_collections.netwall.datadog.tests.lab.netlab import machine
 from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import Lab
 
@@ -123,9 +129,9 @@ class Subject:
         """The order to bring about a state (see attempt.py), with more *options* of the module."""
         asked = {"enable": True, "backend": self.backend, **STATES[state], **(options or {})}
         if "confirm_within" in asked:
-            # No connection has to be kept, since the test comes in by the console.
+            # No connection has to be kept, since the test comes in by the console; it only says that there is one.
             asked.update(crosses_network=True, management=False)
-        command = ["python3", PROGRAM]
+        command = program_from(LATER if "confirm" in asked else FIRST)
         return {"patience": PATIENCE, "command": command, "input": arguments_of(**asked), **order}
 
     def attempt(self, order: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
