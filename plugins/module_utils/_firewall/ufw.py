@@ -19,7 +19,6 @@ import functools
 import os
 import re
 import shutil
-import time
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw_outbound, ufw_switch
@@ -70,6 +69,8 @@ DEFAULTS = "/etc/default/ufw"
 UFW_LOCK = "/run/ufw.lock"
 
 _LOCK_TIMEOUT = 60.0
+# How often going back is looked at again because of commands that may have undone it.
+_MOST_ROUNDS = 20
 _KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
 
 
@@ -239,16 +240,17 @@ class Ufw:
         return dataclasses.replace(plan, ufw=self)
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        deadline = time.monotonic() + _LOCK_TIMEOUT
-        while True:
+        waited_for: set[tuple[str, str]] = set()
+        for _round in range(_MOST_ROUNDS):
             with self.exclusive():
                 self._put_back(snapshot)
-                self._at_work = _ufw_commands()
+                # One that does not end, because it waits for an answer, is waited for once.
+                self._at_work = _ufw_commands() - waited_for
             if not self._at_work:
                 return
             # They have ended, but may have read our files before, and written them back since.
-            if time.monotonic() > deadline:
-                raise FirewallError("ufw commands keep coming, and may undo what was put back; try again later.")
+            waited_for |= self._at_work
+        raise FirewallError("ufw commands keep coming, and may undo what was put back; try again later.")
 
     def _put_back(self, snapshot: t.Mapping[str, t.Any]) -> None:
         for path, text in snapshot["texts"].items():

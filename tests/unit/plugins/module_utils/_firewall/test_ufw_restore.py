@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import tempfile
@@ -293,10 +294,22 @@ def test_a_ufw_command_that_had_read_the_taken_back_rules_does_not_bring_them_ag
         assert machine.kernel[4].chains == machine.loaded()[4].chains
 
 
-def test_ufw_commands_that_never_end_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ufw, "_LOCK_TIMEOUT", 0.05)
-    with host(rules_of([])) as machine, ufw_at_work(machine, 10**9):
+def test_a_ufw_command_that_does_not_end_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(rules_of([])) as machine:
+        before = _file(machine)
         plan = run(machine, Request((LOGS,), management=False), {})
+        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {("7", "1")})
+        waited: list[object] = []
+        monkeypatch.setattr(ufw, "_wait_for_end", waited.append)
+        take_back(machine, plan)
+        assert (_file(machine), waited) == (before, [{("7", "1")}])
+
+
+def test_ufw_commands_that_keep_coming_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(rules_of([])) as machine:
+        plan = run(machine, Request((LOGS,), management=False), {})
+        numbers = itertools.count()
+        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {(f"{next(numbers)}", "1")})
         with pytest.raises(FirewallError, match=r"^ufw commands keep coming"):
             take_back(machine, plan)
 
