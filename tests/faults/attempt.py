@@ -217,11 +217,9 @@ def as_elements(element: ElementTree.Element, depth: int = 0) -> str:
 
 
 def as_state(text: str) -> str:
-    """What state.json says, a line for each thing, but for what differs from run to run."""
+    """What state.json says, but for what differs from run to run."""
     state = json.loads(text)
-    return "".join(
-        f"{key} {json.dumps(state[key], sort_keys=True)}\n" for key in sorted({*state} - {"time", "transaction"})
-    )
+    return json.dumps({key: state[key] for key in {*state} - {"time", "transaction"}}, sort_keys=True, indent=1)
 
 
 def litter() -> list[str]:

@@ -127,10 +127,9 @@ class Subject:
 
     def order(self, state: str, *, options: t.Mapping[str, t.Any] | None = None, **order: t.Any) -> dict[str, t.Any]:
         """The order to bring about a state (see attempt.py), with more *options* of the module."""
-        asked = {"enable": True, "backend": self.backend, **STATES[state], **(options or {})}
-        if "confirm_within" in asked:
-            # No connection has to be kept, since the test comes in by the console; it only says that there is one.
-            asked.update(crosses_network=True, management=False)
+        # No connection has to be kept, since the test comes in by the console; it only says that there is one.
+        kept = {"enable": True, "backend": self.backend, "management": False, "crosses_network": True}
+        asked = {**kept, **STATES[state], **(options or {})}
         command = program_from(LATER if "confirm" in asked else FIRST)
         return {"patience": PATIENCE, "command": command, "input": arguments_of(**asked), **order}
 
@@ -351,12 +350,14 @@ def examine(lab: Lab, backend: str, release: str, options: argparse.Namespace) -
         for fault, wanted in faults_of(options.kills, options.stops):
             tally = repeat(subject, fault, wanted)
             print(f"{subject.name}, {fault.__name__}: {tally}", flush=True)
+            print(*tally.wrong, sep="\n", end="\n" * bool(tally.wrong), file=sys.stderr, flush=True)
             wrong += tally.wrong
             if fault is kill_way_back:
                 # What an interface gets from the kernel's defaults when it comes up is not what it had before.
                 subject.ignored.add("settings")
     except FaultError as error:
         wrong.append(f"{subject.name}, undisturbed: {error}")
+        print(wrong[-1], file=sys.stderr, flush=True)
     print(f"{subject.name}: {time.monotonic() - begin:.0f} s", flush=True)
     lab.down([subject.name])
     return wrong
@@ -383,7 +384,6 @@ def main() -> int:
     wrong = [sentence for backend, release in hosts for sentence in examine(lab, backend, release, options)]
     if not was_up:
         lab.down()
-    print("\n".join(wrong), file=sys.stderr)
     return 1 if wrong else 0
 
 
