@@ -10,11 +10,15 @@ One file, standard library only. Reads an order from standard input, writes a re
      "at_call": [NAME, NUMBER],              or when it is about to make this system call for that time
      "count": true,                          or let it end, and list its calls (those of CALLS)
      "group": true,                          kill its children with it
+     "way_back": "watching",                 then kill the process that watches over the change
+     "way_back": SECONDS,                    or so long after it began to take the change back
      "patience": SECONDS}                    how long the change may stay pending; null: do not wait for its end
 
     {"status": NUMBER,                       what it ended with; negative: killed
      "output": TEXT, "errors": TEXT, "seconds": NUMBER, "calls": [NAME, …],
      "phase": TEXT,                          what it was doing when it was killed
+     "way_back": TEXT,                       how far the change was when the process that watches was killed; empty:
+                                             there was none any more
      "settled": SECONDS,                     how long it took until nothing was pending; null: longer than "patience"
      "found": {NAME: TEXT}}                  files and live rules, in a form that can be compared
 """
@@ -33,12 +37,16 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 PENDING = Path("/var/lib/netwall/datadog/pending.json")
+STATE = PENDING.with_name("state.json")
+WAY_BACK = "netwall-datadog-way-back.service"
 CALLS = "fsync,rename,unlink,symlink,mkdir,rmdir,flock,vfork,clone,clone3,wait4,sendto"
 """System calls of the module's own process between which something changes: files, locks, commands, messages."""
 FILES = ("etc/ufw/**/*", "etc/default/ufw", "etc/firewalld/**/*", "etc/systemd/system/**/*")
 SETTINGS = "proc/sys/net/ipv[46]/conf/*/accept_*"
+RUN_LOCK = Path("/run/netwall-datadog.lock")
 _POLL = 0.02
 
 
@@ -108,6 +116,42 @@ def journal_state() -> str:
     return "applied, not confirmed" if pending.get("deadline") else "being applied"
 
 
+def kill_way_back(moment: str | float, patience: float) -> str:
+    """Kill the process that watches over the change, at once or so many seconds after it began to take it back."""
+    begin = time.monotonic()
+    if moment != "watching":
+        while not is_taking_back() and PENDING.exists() and time.monotonic() - begin < patience:
+            time.sleep(_POLL / 10)
+        time.sleep(float(moment))
+    watching = watchers()
+    phase = f"{journal_state()}, {'being taken back' if is_taking_back() else 'watched'}" if watching else ""
+    for pid in watching:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return phase
+
+
+def watchers() -> list[int]:
+    """The processes that watch over a change."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if words[1:3] == [bytes(PENDING.with_name("way-back.zip")), b"watch"]:
+                found.append(int(path.parent.name))
+    return found
+
+
+def is_taking_back() -> bool:
+    """Whether one of those has the lock under which a change is taken back."""
+    with contextlib.suppress(FileNotFoundError):
+        inode = RUN_LOCK.stat().st_ino
+        locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        holders = {int(words[4]) for words in locks if words[1] == "FLOCK" and words[5].endswith(f":{inode}")}
+        return not holders.isdisjoint(watchers())
+    return False
+
+
 def settle(patience: float | None) -> float | None:
     """Wait until nothing is pending and nobody is at work; the seconds that took, None if it never came."""
     begin = time.monotonic()
@@ -136,14 +180,46 @@ def look() -> dict[str, str]:
     found = {}
     for pattern in FILES:
         for path in sorted(Path("/").glob(pattern)):
-            # What is ours there is no rule, and may wait for the next run.
-            if path.is_file() and "netwall" not in path.name:
-                found[str(path)] = f"{path.stat().st_mode:o}\n{path.read_text(encoding='utf-8', errors='replace')}"
+            if path.is_file() and says_rules(path.name):
+                text = path.read_text(encoding="utf-8", errors="replace")
+                found[str(path)] = f"{path.stat().st_mode:o}\n{as_meant(path.name, text)}"
+    found[str(STATE)] = as_state(STATE.read_text(encoding="utf-8")) if STATE.exists() else ""
     for program in ("iptables-save", "ip6tables-save"):
         found[program] = without_counters(printed(program))
     found["nft"] = as_chains(json.loads(printed("nft", "--json", "--stateless", "list", "ruleset"))["nftables"])
     found["settings"] = "".join(f"{path} {path.read_text()}" for path in sorted(Path("/").glob(SETTINGS)))
     return found
+
+
+def says_rules(name: str) -> bool:
+    """Whether a file called so may say what the rules are: the way back and what a killed write left do not.
+
+    Both may wait for the next run.
+    """
+    return name != WAY_BACK and not re.fullmatch(r"\..+\.netwall", name)
+
+
+def as_meant(name: str, text: str) -> str:
+    """The *text* of the file called *name*; of ours that firewalld reads, and may write anew, what it means."""
+    if not re.fullmatch(r"netwall-.+\.xml", name):
+        return text
+    try:
+        return as_elements(ElementTree.fromstring(text))
+    except ElementTree.ParseError:
+        return text
+
+
+def as_elements(element: ElementTree.Element, depth: int = 0) -> str:
+    """An element of XML as lines, what is in it sorted."""
+    said = {**element.attrib, "": (element.text or "").strip()}
+    inside = "".join(sorted(as_elements(child, depth + 1) for child in element))
+    return f"{'  ' * depth}{element.tag} {json.dumps(said, sort_keys=True)}\n{inside}"
+
+
+def as_state(text: str) -> str:
+    """What state.json says, but for what differs from run to run."""
+    state = json.loads(text)
+    return json.dumps({key: state[key] for key in {*state} - {"time", "transaction"}}, sort_keys=True, indent=1)
 
 
 def litter() -> list[str]:
@@ -186,6 +262,8 @@ def main() -> None:
     """Carry out one order."""
     order = json.load(sys.stdin)
     report = run(order) if "command" in order else {}
+    if "way_back" in order:
+        report["way_back"] = kill_way_back(order["way_back"], order["patience"])
     report["settled"] = settle(order["patience"])
     print(json.dumps({**report, "found": look(), "litter": litter()}))
 

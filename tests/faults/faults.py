@@ -11,7 +11,8 @@ A host goes through a round of states (see states.py). First undisturbed, twice:
 files and in the kernel, and how long a change takes. Then again and again, each change being killed at another moment,
 by the clock (alone, or with its children) or when it is about to make a certain system call. Afterwards the watchdog
 has its say, what is found has to be one of the two states whole, and the change once more, undisturbed, has to bring
-the new one. Last the same with the power: a disk of the lab then loses what was not synced.
+the new one. Fewer times the watchdog itself is killed, while it waits or while it takes a change back. Last the same
+with the power: a disk of the lab then loses what was not synced; and some boots are cut off while they take back.
 
 Prints counts. Exit status 1 if anything else was found, with sentences about it; 3 where no lab can be had.
 """
@@ -31,12 +32,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.netwall.datadog.tests.faults.attempt import WAY_BACK
 from ansible_collections.netwall.datadog.tests.faults.states import (
     OPERATORS_MARK,
     OPERATORS_RULES,
     STATES,
 )
-from ansible_collections.netwall.datadog.tests.integration.on_host import PROGRAM, OnHost, arguments_of
+from ansible_collections.netwall.datadog.tests.integration.on_host import (
+    FIRST,
+    LATER,
+    OnHost,
+    arguments_of,
+    program_from,
+)
 from ansible_collections.netwall.datadog.tests.lab.netlab import machine
 from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import Lab
 
@@ -48,6 +56,8 @@ ATTEMPT = (Path(__file__).parent / "attempt.py").read_text(encoding="utf-8")
 UNCONFIRMED, CONFIRMING, LONG = 1, 4, 300
 # How long a change may stay pending after that.
 PATIENCE = 30
+# Within how many seconds of its start a boot's take-back is cut off.
+BOOTS_TAKE_BACK = 0.5
 SHOWN_LINES = 40
 # Consecutive multiples of it, modulo 1, fill the interval evenly, however many there are.
 GOLDEN = 0.6180339887
@@ -117,11 +127,10 @@ class Subject:
 
     def order(self, state: str, *, options: t.Mapping[str, t.Any] | None = None, **order: t.Any) -> dict[str, t.Any]:
         """The order to bring about a state (see attempt.py), with more *options* of the module."""
-        asked = {"enable": True, "backend": self.backend, **STATES[state], **(options or {})}
-        if "confirm_within" in asked:
-            # No connection has to be kept, since the test comes in by the console.
-            asked.update(crosses_network=True, management=False)
-        command = ["python3", PROGRAM]
+        # No connection has to be kept, since the test comes in by the console; it only says that there is one.
+        kept = {"enable": True, "backend": self.backend, "management": False, "crosses_network": True}
+        asked = {**kept, **STATES[state], **(options or {})}
+        command = program_from(LATER if "confirm" in asked else FIRST)
         return {"patience": PATIENCE, "command": command, "input": arguments_of(**asked), **order}
 
     def attempt(self, order: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -208,6 +217,25 @@ def kill(subject: Subject, number: int, old: State, new: State) -> tuple[State, 
     return subject.judge(report, allowed), report["phase"]
 
 
+def kill_way_back(subject: Subject, number: int, old: State, new: State) -> tuple[State, str] | None:
+    """Kill the watchdog, while it waits, or while it takes back what nobody confirmed or what a killed run left."""
+    share = number * GOLDEN % 1
+    # Going back is mostly done in a tenth of the time, and takes as long only where a firewall is switched.
+    order: dict[str, t.Any] = {"way_back": share**3 * new.seconds}
+    options: dict[str, t.Any] = {"confirm_within": UNCONFIRMED}
+    allowed = [old]
+    if number % 4 == 0:
+        order["way_back"] = "watching"
+    elif number % 2:
+        order["at_call"] = nth_call(new.calls, int(share * len(new.calls)))
+        options, allowed = {}, [old, new]
+    report = subject.attempt(subject.order(new.name, options=options, **order))
+    if report["status"] >= 0:
+        result_of(report)
+    found = subject.judge({**report, "phase": report["way_back"]}, allowed)
+    return (found, report["way_back"]) if report["way_back"] else None
+
+
 def nth_call(calls: t.Sequence[str], place: int) -> tuple[str, int]:
     """The call at *place* of all, and for which time it is made then."""
     return calls[place], calls[: place + 1].count(calls[place])
@@ -231,6 +259,22 @@ def cut_power(subject: Subject, number: int, old: State, new: State) -> tuple[St
     subject.host.install_module()
     report = {**subject.attempt({"patience": PATIENCE}), "phase": phase}
     return subject.judge(report, allowed), phase
+
+
+def cut_power_twice(subject: Subject, number: int, old: State, new: State) -> tuple[State, str] | None:
+    """Cut the power of the host while a change waits to be confirmed, and again while the boot takes it back."""
+    subject.apply_unconfirmed(new, LONG)
+    subject.lab.stop(subject.name, hard=True)
+    subject.lab.start(subject.name, waits=False)
+    is_at_work = subject.lab.runs(subject.name, WAY_BACK)
+    time.sleep(number * GOLDEN % 1 * BOOTS_TAKE_BACK)
+    in_time = is_at_work and subject.lab.runs(subject.name, WAY_BACK, seconds=0)
+    subject.lab.stop(subject.name, hard=True)
+    subject.lab.start(subject.name)
+    subject.host.install_module()
+    phase = "being taken back by a boot"
+    found = subject.judge({**subject.attempt({"patience": PATIENCE}), "phase": phase}, [old])
+    return (found, phase) if in_time else None
 
 
 def start(subject: Subject, order: Report) -> None:
@@ -286,6 +330,16 @@ def repeat(subject: Subject, fault: Fault, wanted: int) -> Tally:
     return tally
 
 
+def faults_of(kills: int, stops: int) -> list[tuple[Fault, int]]:
+    """Which faults to bring about, and how many of each: those of the way back too, but fewer."""
+    return [
+        (kill, kills),
+        (kill_way_back, max(3, kills // 10) if kills else 0),
+        (cut_power, stops),
+        (cut_power_twice, max(1, stops // 4) if stops else 0),
+    ]
+
+
 def examine(lab: Lab, backend: str, release: str, options: argparse.Namespace) -> list[str]:
     """Examine one backend on one release, print the counts; sentences about what must not be."""
     begin = time.monotonic()
@@ -293,14 +347,17 @@ def examine(lab: Lab, backend: str, release: str, options: argparse.Namespace) -
     wrong: list[str] = []
     try:
         subject.prepare()
-        for fault, wanted in ((kill, options.kills), (cut_power, options.stops)):
+        for fault, wanted in faults_of(options.kills, options.stops):
             tally = repeat(subject, fault, wanted)
             print(f"{subject.name}, {fault.__name__}: {tally}", flush=True)
+            print(*tally.wrong, sep="\n", end="\n" * bool(tally.wrong), file=sys.stderr, flush=True)
             wrong += tally.wrong
-            # What an interface gets from the kernel's defaults when it comes up is not what it had before.
-            subject.ignored.add("settings")
+            if fault is kill_way_back:
+                # What an interface gets from the kernel's defaults when it comes up is not what it had before.
+                subject.ignored.add("settings")
     except FaultError as error:
         wrong.append(f"{subject.name}, undisturbed: {error}")
+        print(wrong[-1], file=sys.stderr, flush=True)
     print(f"{subject.name}: {time.monotonic() - begin:.0f} s", flush=True)
     lab.down([subject.name])
     return wrong
@@ -327,7 +384,6 @@ def main() -> int:
     wrong = [sentence for backend, release in hosts for sentence in examine(lab, backend, release, options)]
     if not was_up:
         lab.down()
-    print("\n".join(wrong), file=sys.stderr)
     return 1 if wrong else 0
 
 

@@ -22,6 +22,8 @@ from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import Lab
 MODULE = "netwall.datadog.host_firewall"
 PROGRAM = "/run/netwall-test-module.py"
 """Where the packed module lies on a host."""
+FIRST, LATER = ("192.0.2.1", 40001), ("192.0.2.1", 40002)
+"""Where a play seems to come from: once, and over a new connection."""
 
 _NO_ARGUMENTS = json.dumps({"ANSIBLE_MODULE_ARGS": {}})
 # In a process of its own: Ansible's importer has to come before anything of a collection is imported.
@@ -72,12 +74,17 @@ class OnHost:
 
     def module_command(self) -> list[str]:
         """The command of this machine that runs the module there; it reads :func:`arguments_of` from stdin."""
-        return self.command("python3", PROGRAM)
+        return self.command(*program_from())
 
     def module(self, **options: t.Any) -> dict[str, t.Any]:
         """What the module returns, called with *options*; raises :class:`OnHostError` where it says nothing."""
-        done = self.call("python3", PROGRAM, stdin=arguments_of(**options))
+        done = self.call(*program_from(), stdin=arguments_of(**options))
         return result_in(done)
+
+
+def program_from(peer: tuple[str, int] = FIRST) -> list[str]:
+    """The command of a host that runs the module as if the play had come in over SSH from *peer*."""
+    return ["env", f"SSH_CONNECTION={peer[0]} {peer[1]} 192.0.2.11 22", "python3", PROGRAM]
 
 
 def arguments_of(**options: t.Any) -> str:

@@ -2,27 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A few of the operators that foreign_rules.py makes up, and one change of addresses under steady.py's traffic."""
+"""A few of the operators that foreign_rules.py makes up, and changes under the traffic of steady.py and closing.py."""
 
 from __future__ import annotations
 
 import sys
-import typing as t
 
 import pytest
 
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
-from ansible_collections.netwall.datadog.tests.integration.conftest import LAB
 
 PROGRAMS = ROOT / "tests/integration"
-
-
-@pytest.fixture
-def host(lab: str, request: pytest.FixtureRequest) -> t.Iterator[str]:
-    """A host of the kind that the test names (as `lab.py up` takes it), up and gone afterwards."""
-    run(LAB, "up", "--lab", lab, f"judged={request.param}", cwd=ROOT)
-    yield "judged"
-    run(LAB, "down", "--lab", lab, "judged", cwd=ROOT)
 
 
 @pytest.mark.lab
@@ -41,5 +31,15 @@ def test_nobody_elses_rules_are_touched(lab: str, host: str, cases: int, capsys:
 def test_a_change_of_addresses_is_noticed_by_nobody(lab: str, host: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--lab", lab, "--host", host, "--rounds", "1")
     said = run(sys.executable, PROGRAMS / "steady.py", *options, cwd=ROOT)
+    with capsys.disabled():
+        print(f"\n{said}", end="")
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("host", ["host:bookworm"], indirect=True, ids=["ufw"])
+def test_nothing_leaks_while_outgoing_traffic_comes_to_be_denied_and_flows_change(
+    lab: str, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = run(sys.executable, PROGRAMS / "closing.py", "--lab", lab, "--host", host, cwd=ROOT)
     with capsys.disabled():
         print(f"\n{said}", end="")

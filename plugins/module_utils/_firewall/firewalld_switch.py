@@ -69,9 +69,16 @@ def switch_on() -> None:
 
 
 def start() -> None:
-    """Start firewalld unless it runs, also one that is just about to be stopped; raises :class:`FirewallError`."""
+    """Start firewalld unless it runs, also one that is just about to be stopped; raises :class:`FirewallError`.
+
+    Returns when its rules are in force or could not be loaded; at boot, without waiting for that.
+    """
     if has_systemd() or not is_running():
-        run(["systemctl", *_patience(), "start", _UNIT])
+        patience = _patience()
+        run(["systemctl", *patience, "start", _UNIT])
+        if not patience:
+            # It takes its name on the bus, for which systemd waits, before it loads its rules, and answers after that.
+            state()
 
 
 def stop() -> None:

@@ -6,8 +6,9 @@
 
 """Ports that a container engine publishes: their packets get another destination before the host's rules see them.
 
-What leads past the rules is destination NAT on the way in. A program of the engine that listens on the port itself is
-none: its packets meet the host's rules. What is published on a loopback address alone is open to nobody else.
+What leads past the rules is destination NAT on the way in, to another host or another port. A program of the engine
+that listens on the port itself is none: its packets meet the host's rules. What is published on a loopback address
+alone is open to nobody else.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Port = t.Tuple[str, int]
 _SAVES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
 # Sets with names are left out: they may hold thousands of addresses, and no engine keeps ports in them.
 _NFT = ["nft", "--json", "--terse", "list", "ruleset"]
+_BOTH = ("tcp", "udp")
 _PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
@@ -73,8 +75,8 @@ def warning(port: Port) -> str:
     """The sentence about one of the *port*s that :func:`published_ports` gives."""
     protocol, number = port
     return (
-        f"Port {number}/{protocol} is published by a container engine, which sends it past this host's input rules, so "
-        "it stays open to others; publish it on 127.0.0.1 instead."
+        f"Port {number}/{protocol} is published by a container engine or redirected, which takes it past this host's "
+        "input rules for it, so it stays open to others; publish it on 127.0.0.1 instead."
     )
 
 
@@ -103,22 +105,29 @@ def forwards_of_nft(listed: str) -> list[Forward]:
         if chain and chain.get("type") == "nat" and chain.get("hook") == "prerouting":
             starts.append(_name(chain, chain["name"]))
         if rule:
-            chains.setdefault(_name(rule, rule["chain"]), []).append(_rule_of_nft(rule))
+            chains.setdefault(_name(rule, rule["chain"]), []).extend(_rules_of_nft(rule))
     return _forwards(chains, starts)
 
 
 def _forwards(chains: t.Mapping[str, list[_Rule]], starts: t.Sequence[str]) -> list[Forward]:
-    """What the rules of *chains* that a packet can meet from *starts* on send elsewhere."""
-    found, seen, waiting = [], set(starts), list(starts)
+    """What the rules of *chains* that a packet can meet from *starts* on send elsewhere.
+
+    A rule that names no ports is about those of the rule that led to it.
+    """
+    found = []
+    waiting = [(start, Forward(_BOTH, ())) for start in starts]
+    seen = set(waiting)
     while waiting:
-        for rule in chains.get(waiting.pop(), ()):
+        chain, about = waiting.pop()
+        for rule in chains.get(chain, ()):
             if rule.is_for_loopback:
                 continue
-            if rule.sends_elsewhere and rule.ports:
-                found.append(Forward(rule.protocols, rule.ports))
-            if rule.target and rule.target not in seen:
-                seen.add(rule.target)
-                waiting.append(rule.target)
+            now = Forward(rule.protocols, rule.ports) if rule.ports else about
+            if rule.sends_elsewhere and now.ports:
+                found.append(now)
+            if rule.target and (rule.target, now) not in seen:
+                seen.add((rule.target, now))
+                waiting.append((rule.target, now))
     return found
 
 
@@ -129,12 +138,14 @@ def _rule_of_iptables(words: list[str]) -> _Rule:
         if word.startswith("-") and before != "!"
     }
     target = options.get("-j") or options.get("-g", "")
+    ports = _ranges(options.get("--dport") or options.get("--dports") or "")
+    is_redirected = target == "REDIRECT" and "--to-ports" in options
     return _Rule(
-        protocols=(options["-p"],) if options.get("-p") in ("tcp", "udp") else ("tcp", "udp"),
-        ports=_ranges(options.get("--dport") or options.get("--dports") or ""),
+        protocols=(options["-p"],) if options.get("-p") in _BOTH else _BOTH,
+        ports=ports,
         is_for_loopback=_is_loopback(options.get("-d", "")),
         target=target,
-        sends_elsewhere=target == "DNAT",
+        sends_elsewhere=target == "DNAT" or (is_redirected and options["--to-ports"] != options.get("--dport")),
     )
 
 
@@ -143,31 +154,60 @@ def _ranges(ports: str) -> Ranges:
     return tuple((int(first), int(last or first)) for first, _colon, last in pairs)
 
 
-def _rule_of_nft(rule: dict[str, t.Any]) -> _Rule:
-    protocols: tuple[str, ...] = ("tcp", "udp")
-    ports: Ranges = ()
-    is_for_loopback = sends_elsewhere = False
-    target = ""
+def _rules_of_nft(rule: dict[str, t.Any]) -> t.Iterator[_Rule]:
+    """What *rule* comes to: a map in it is as many rules as it has elements. One with a name is not looked into."""
+    found = _Rule(_BOTH, (), False, "", False)
     for statement in rule.get("expr", ()):
-        field, value = _match(statement)
-        if field.endswith(" dport"):
-            ports = tuple(_nft_ranges(value))
-            protocols = (field.split()[0],) if not field.startswith("th") else protocols
-        elif field.endswith(" daddr"):
-            is_for_loopback = isinstance(value, str) and _is_loopback(value)
-        sends_elsewhere = sends_elsewhere or "dnat" in statement
-        target = (statement.get("jump") or statement.get("goto") or {}).get("target", target)
-    return _Rule(protocols, ports, is_for_loopback, target and _name(rule, target), sends_elsewhere)
+        match = statement.get("match") or {}
+        if match.get("op") in ("==", "in"):
+            found = _narrowed(found, match.get("left"), match.get("right"))
+        for key, value in _elements(statement.get("vmap")):
+            yield _aimed(_narrowed(found, *key), rule, value)
+        if "dnat" in statement:
+            address = (statement["dnat"] or {}).get("addr")
+            elements = list(_elements(address.get("map") if isinstance(address, dict) else None))
+            yield from (_narrowed(found, *key)._replace(sends_elsewhere=True) for key, _value in elements)
+            found = found._replace(sends_elsewhere=not elements)
+        if statement.get("redirect"):
+            port = statement["redirect"].get("port")
+            found = found._replace(sends_elsewhere=found.ports != ((port, port),))
+        found = _aimed(found, rule, statement)
+    yield found
 
 
-def _match(statement: dict[str, t.Any]) -> tuple[str, t.Any]:
-    """The field of a packet that *statement* compares, such as ``tcp dport``, and with what; empty for no such."""
-    match = statement.get("match") or {}
-    left = match.get("left")
-    payload = left.get("payload") if isinstance(left, dict) else None
-    if not isinstance(payload, dict) or match.get("op") not in ("==", "in"):
-        return "", None
-    return f"{payload.get('protocol')} {payload.get('field')}", match.get("right")
+def _elements(mapping: t.Any) -> t.Iterator[tuple[tuple[t.Any, t.Any], t.Any]]:
+    """The elements of an anonymous map as pairs: the fields that it looks up with what they have to be, and the value.
+
+    *mapping* is as nft prints it, or None.
+    """
+    data = (mapping or {}).get("data")
+    for element in data.get("set", ()) if isinstance(data, dict) else ():
+        yield (mapping["key"], element[0]), element[1]
+
+
+def _aimed(found: _Rule, rule: dict[str, t.Any], verdict: dict[str, t.Any]) -> _Rule:
+    """*found* with the target that *verdict*, of the *rule* that nft printed, names, if it does."""
+    target = (verdict.get("jump") or verdict.get("goto") or {}).get("target")
+    return found._replace(target=_name(rule, target)) if target else found
+
+
+def _narrowed(rule: _Rule, left: t.Any, right: t.Any) -> _Rule:
+    """*rule*, when the fields of a packet *left* have to be *right*, in nft's terms."""
+    if not isinstance(left, dict):
+        return rule
+    if "concat" in left:
+        for field, value in zip(left["concat"], right.get("concat", ()) if isinstance(right, dict) else ()):
+            rule = _narrowed(rule, field, value)
+        return rule
+    payload = left.get("payload") or {}
+    field = payload.get("field") if isinstance(payload, dict) else ""
+    if field == "dport":
+        protocols = rule.protocols if payload["protocol"] == "th" else (payload["protocol"],)
+        return rule._replace(protocols=protocols, ports=tuple(_nft_ranges(right)))
+    if field == "daddr":
+        return rule._replace(is_for_loopback=isinstance(right, str) and _is_loopback(right))
+    is_protocol = field in ("protocol", "nexthdr") or left.get("meta") == {"key": "l4proto"}
+    return rule._replace(protocols=(right,)) if is_protocol and right in _BOTH else rule
 
 
 def _nft_ranges(value: t.Any) -> t.Iterator[tuple[int, int]]:

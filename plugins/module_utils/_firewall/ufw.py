@@ -35,6 +35,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
+    lets_more_out,
     peers_of,
     refuse_lockout,
     rules_to_keep,
@@ -56,10 +57,11 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rule
     operator_rules,
     parse,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import overruled
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import lets_more, overruled
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
+    from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
 
 RULES_PATHS = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 CONFIGURATION = "/etc/ufw/ufw.conf"
@@ -69,6 +71,8 @@ UFW_LOCK = "/run/ufw.lock"
 _LOCK_TIMEOUT = 60.0
 # A host that is taken back may be cut off meanwhile, and who holds the lock may be asking somebody a question.
 _LOCK_TIMEOUT_BACK = 2.0
+# How often going back is looked at again because of commands that may have undone it.
+_MOST_ROUNDS = 20
 _KERNEL_HAS_IPV6 = "/proc/net/if_inet6"
 
 
@@ -150,22 +154,22 @@ class Plan:
         return {
             "enabled": self.host.enabled,
             "texts": {path: self.host.texts[path] for path in self._written},
-            "chains": {str(family): self.host.live[family].user_chains() for family in self._families},
+            "chains": {str(family): live.user_chains() for family, live in self.host.live.items()},
+            "switches_off": self.switch_off,
             "rules": [dataclasses.asdict(rule) for rule in self.rules],
             "switched_on": self.switched_on,
         }
 
     @property
     def _written(self) -> t.Iterable[str]:
-        """The files that we write, and those that ufw rewrites when it is switched, which a power cut may damage."""
-        switches = self.switch_on or self.switch_off
-        rewritten = (CONFIGURATION, *RULES_PATHS.values()) if switches else map(RULES_PATHS.__getitem__, self._families)
-        return dict.fromkeys((*(path for path in rewritten if path in self.host.texts), *self.texts))
+        """The files that we may write, and what ufw rewrites when it is switched, which a power cut may damage.
 
-    @property
-    def _families(self) -> list[int]:
-        """Those of which the rules change in the kernel or in the file: one is put back in the order of the other."""
-        return [family for family in self.host.live if family in self.edits or RULES_PATHS[family] in self.texts]
+        All rules files are among them: others may make us change the second in a later round, and one that stands in
+        the kernel is put back in the order of the file.
+        """
+        rewritten = (CONFIGURATION,) if self.switch_on or self.switch_off else ()
+        paths = (*rewritten, *RULES_PATHS.values(), *self.texts)
+        return dict.fromkeys(path for path in paths if path in self.host.texts)
 
     def apply(self, step: t.Callable[[str], None]) -> None:
         ufw = self.ufw or Ufw()
@@ -242,13 +246,22 @@ class Ufw:
         return dataclasses.replace(plan, ufw=self)
 
     def restore(self, snapshot: t.Mapping[str, t.Any]) -> None:
-        try:
-            with self.exclusive(_LOCK_TIMEOUT_BACK):
-                self._put_back(snapshot, has_lock=True)
-        except LockHeldError:
-            # That the host can be reached comes first. What the lock's holder writes back, the next attempt mends.
-            self._put_back(snapshot, has_lock=False)
-            raise
+        waited_for: set[tuple[str, str]] = set()
+        for _round in range(_MOST_ROUNDS):
+            try:
+                with self.exclusive(_LOCK_TIMEOUT_BACK):
+                    self._put_back(snapshot, has_lock=True)
+                    # One that does not end, because it waits for an answer, is waited for once.
+                    self._at_work = _ufw_commands() - waited_for
+            except LockHeldError:
+                # That the host can be reached comes first. What the lock's holder writes back, the next attempt mends.
+                self._put_back(snapshot, has_lock=False)
+                raise
+            if not self._at_work:
+                return
+            # They have ended, but may have read our files before, and written them back since.
+            waited_for |= self._at_work
+        raise FirewallError("ufw commands keep coming, and may undo what was put back; try again later.")
 
     def _put_back(self, snapshot: t.Mapping[str, t.Any], has_lock: bool) -> None:
         for path, text in snapshot["texts"].items():
@@ -269,12 +282,16 @@ class Ufw:
 
     def _load_again(self, snapshot: t.Mapping[str, t.Any]) -> None:
         host = _read_files()
+        if not (host.enabled or snapshot["switches_off"]):
+            # It was on, and it was not us who switched it off: that is for its operator to say.
+            return
         live = {family: Live.read(family) for family in host.families}
         has_chains = any(table.has_user_chains for table in live.values())
         is_loaded = all(table.is_loaded for table in live.values())
         if not host.enabled or (has_chains and not is_loaded):
             with self.released():
                 ufw_switch.start_afresh()
+            _refuse_unloaded(*map(Live.read, host.families))
         elif is_loaded:
             rules = [Rule(**{**rule, "flows": tuple(rule["flows"])}) for rule in snapshot["rules"]]
             known = tuple(dict.fromkeys((*rules, *host.ours)))
@@ -300,6 +317,9 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any], known
     standing = host.standing(outbound["set"])
     warnings: list[str] = []
     rules = () if absent else _wanted(host, request, record, switch_on, standing, warnings)
+    more = _more_than(request.flows, host) if not absent and request.default_outbound == "deny" else []
+    if more:
+        warnings.append(lets_more_out(more))
     stays_on = host.enabled and not switch_off
     if switch_on or stays_on:
         refuse_lockout(request, standing, rules, None if switch_on else host.ours)
@@ -509,6 +529,18 @@ def _wanted(
     # Judged after theirs, a rule that says the same as one of theirs would decide nothing, and ufw drops doubles.
     taken = {(file.family, found.match) for file in host.files.values() for found in file.theirs}
     return tuple(rule for rule in rules if (rule.family, as_tuple(rule).match) not in taken)
+
+
+def _more_than(flows: t.Sequence[Flow], host: Host) -> list[str]:
+    """The rules of others on *host*, as ufw is told them, that let out what none of *flows* does."""
+    names: dict[str, None] = {}
+    for file in host.files.values():
+        judged = {rule.text: rule for rule in operator_rules(file)}
+        for found in file.theirs:
+            # One that is not judged is of a protocol that no flow has.
+            if found.lets_out and (found.line not in judged or lets_more(judged[found.line], flows)):
+                names[f"'{found}'"] = None
+    return list(names)
 
 
 def _shadowed(request: Request, standing: Standing) -> tuple[str, ...]:

@@ -55,6 +55,25 @@ class Tuple:
         ports = tuple(tuple(sorted(port.split(","))) for port in (self.dport, self.sport))
         return (self.protocol, ports, _address(self.dst), _address(self.src), apps, self.way, "route:" in self.action)
 
+    @property
+    def lets_out(self) -> bool:
+        """Whether it allows something that leaves this host."""
+        way, _underscore, interface = self.way.partition("_")
+        return way == "out" and interface != "lo" and self.action.partition("_")[0] in ("allow", "limit")
+
+    def __str__(self) -> str:
+        """As ufw is told it, without what it logs."""
+        way, _underscore, interface = self.way.partition("_")
+        ends = [("to", self.dst, self.dport, self.apps[0]), ("from", self.src, self.sport, self.apps[1])]
+        parts = [self.action.partition("_")[0], way, f"on {interface}" if interface else ""]
+        for word, address, port, app in ends:
+            said = f"app {app.replace('%20', ' ')}" if app != "-" else f"port {port}" if port != "any" else ""
+            is_anywhere = _address(address) == "any"
+            if word == "to" or said or not is_anywhere:
+                parts += [word, "any" if is_anywhere else address, said]
+        parts += [f"proto {self.protocol}" if self.protocol != "any" and self.apps == ("-", "-") else ""]
+        return " ".join(filter(None, parts))
+
 
 @dataclasses.dataclass(frozen=True)
 class RulesFile:

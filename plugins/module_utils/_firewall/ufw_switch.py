@@ -96,8 +96,7 @@ def switch_on() -> None:
 
 
 def start_afresh() -> None:
-    """Start a ufw of which only a part is loaded, or nothing."""
-    run(["ufw", "--force", "disable"])
+    """Start a ufw of which only a part is loaded, or nothing; it never says that it is off if it was not."""
     for family, live in _tables().items():
         restore(family, _removal(live, (), ()))
     switch_on()

@@ -91,6 +91,27 @@ def overruled(flow: Flow, rules: t.Iterable[OperatorRule]) -> bool:
     return False
 
 
+def lets_more(rule: OperatorRule, flows: t.Iterable[Flow]) -> bool:
+    """Whether *rule* allows a packet that none of *flows* allows. Networks of flows are not put together for that."""
+    allowed: dict[tuple[str, int], list[str]] = {}
+    for flow in flows:
+        if (flow.direction, flow.action) == (rule.direction, "allow"):
+            allowed.setdefault((flow.protocol, flow.port), []).extend(flow.networks)
+    first, last = _span(rule.remote)[1:]
+
+    def is_covered(network: str) -> bool:
+        version, low, high = _span(network)
+        return version == _span(rule.remote)[0] and low <= first and last <= high
+
+    return any(
+        # Whoever allows more ports than the flows have is told without counting them.
+        end - start >= len(allowed) or not any(map(is_covered, allowed.get((protocol, port), ())))
+        for protocol in rule.protocols
+        for start, end in rule.ports
+        for port in range(start, min(end, start + len(allowed)) + 1)
+    )
+
+
 def _reaches(rule: OperatorRule, earlier: list[OperatorRule], version: int, low: int, high: int) -> bool:
     """Whether a packet from *low*…*high* gets past *earlier* and meets *rule*; ``lo`` never gets this far."""
     spans = [(before, _span(before.remote)) for before in earlier]

@@ -14,6 +14,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -184,12 +185,23 @@ class Lab:
                 wait_for(f"{name} to shut down", lambda: None if self.is_running(host) else True, seconds=120)
                 self.space.kill(_group(host))
 
-    def start(self, name: str) -> None:
-        """Boot a stopped host with the disk it had, and wait until it answers."""
+    def start(self, name: str, *, waits: bool = True) -> None:
+        """Boot a stopped host with the disk it had, and wait until it answers unless told not to."""
         host = self.host(name)
         with self._locked():
             self._power_on(host)
-            self._await(host)
+            if waits:
+                self._await(host)
+
+    def runs(self, name: str, service: str, *, seconds: float = BOOT_SECONDS) -> bool:
+        """Whether processes of a service run on a host, or come to do so within so many seconds, as while it boots."""
+        group = self.space.group(f"{_group(self.host(name))}/machine/payload/system.slice/{service}")
+        deadline = time.monotonic() + seconds
+        while not (group.exists() and is_populated(group)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
     # --- Commands in it -------------------------------------------------------------------------------------------
 

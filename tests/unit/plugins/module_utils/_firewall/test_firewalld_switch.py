@@ -16,6 +16,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_refusals import SavedRule
 
 UNIT = "firewalld.service"
+LOADED = "asked for its state"
 
 
 class FakeSystem:
@@ -40,6 +41,7 @@ Boot = t.Callable[..., FakeSystem]
 def boot(monkeypatch: pytest.MonkeyPatch) -> Boot:
     def start(*answers: str) -> FakeSystem:
         system = FakeSystem(*answers)
+        monkeypatch.setattr(firewalld_switch, "state", lambda: system.done.append(LOADED))
         monkeypatch.setattr(firewalld_switch, "has_systemd", lambda: True)
         monkeypatch.setattr(firewalld_switch, "run", system.run)
         monkeypatch.setattr(firewalld_switch, "ask_systemd", lambda question, *_unit: system.answers[question])
@@ -59,13 +61,13 @@ def test_whether_it_runs_is_asked_of_systemd(boot: Boot, active: str, expected: 
 def test_on_is_on_at_every_boot(boot: Boot) -> None:
     system = boot("inactive", "disabled")
     firewalld_switch.switch_on()
-    assert system.done == [f"systemctl enable --quiet {UNIT}", f"systemctl start {UNIT}"]
+    assert system.done == [f"systemctl enable --quiet {UNIT}", f"systemctl start {UNIT}", LOADED]
 
 
 def test_what_is_on_is_started_all_the_same_since_it_may_be_about_to_stop(boot: Boot) -> None:
     system = boot("active", "enabled")
     firewalld_switch.switch_on()
-    assert system.done == ["systemctl start firewalld.service"]
+    assert system.done == [f"systemctl start {UNIT}", LOADED]
 
 
 def test_while_the_host_boots_nothing_is_waited_for(boot: Boot) -> None:

@@ -70,6 +70,15 @@ def test_several_ports_of_one_rule_are_found() -> None:
     assert forwards_of_iptables(nat(rule)) == [Forward(("tcp",), ((80, 80), (8125, 8126)))]
 
 
+def test_a_port_that_is_redirected_to_another_is_found() -> None:
+    assert tuple(forwards_of_iptables(nat("-p tcp -m tcp --dport 8126 -j REDIRECT --to-ports 18126"))) == TCP
+
+
+def test_a_rule_without_ports_is_about_those_that_led_to_it() -> None:
+    rules = ["-A PREROUTING -p tcp -m tcp --dport 8126 -j A", "-A A -j DNAT --to-destination 10.88.0.2:80"]
+    assert tuple(forwards_of_iptables("\n".join(["*nat", *rules, "COMMIT"]))) == TCP
+
+
 def test_a_chain_that_nothing_leads_to_sends_nothing() -> None:
     assert forwards_of_iptables(DOCKER.format(host="").replace("-A PREROUTING", "-A OUTPUT")) == []
 
@@ -77,7 +86,8 @@ def test_a_chain_that_nothing_leads_to_sends_nothing() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        "-p tcp -m tcp --dport 8126 -j REDIRECT --to-ports 80",
+        "-p tcp -m tcp --dport 8126 -j REDIRECT",
+        "-p tcp -m tcp --dport 8126 -j REDIRECT --to-ports 8126",
         "-p tcp -m tcp --dport 8126 -j ACCEPT",
         "-p tcp -m tcp ! --dport 8126 -j DNAT --to-destination 10.88.0.2",
         "-p tcp -j DNAT --to-destination 10.88.0.2",
@@ -149,6 +159,87 @@ def test_a_chain_of_nft_that_nothing_leads_to_sends_nothing() -> None:
     assert forwards_of_nft(listing(BASE, rule("HOSTPORT", match("tcp", "dport", 8126), DNAT))) == []
 
 
+def nft_rule(chain: str, expr: str) -> dict[str, t.Any]:
+    return rule(chain, *json.loads(expr))
+
+
+# What "nft --json --terse list ruleset" of nftables 1.0.6 printed of the rule that is the name of each.
+PRINTED = {
+    "dnat to tcp dport map { 8126 : 10.88.0.2, 9000-9010 : 10.88.0.3 }": (
+        """[{"dnat": {"addr": {"map": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": {"set":
+        [[8126, "10.88.0.2"], [{"range": [9000, 9010]}, "10.88.0.3"]]}}}}}]""",
+        [("tcp", 8126, 8126), ("tcp", 9000, 9010)],
+    ),
+    "dnat to tcp dport map { 8126 : 10.88.0.2 . 8126, 8127 : 10.88.0.3 . 80 }": (
+        """[{"dnat": {"family": "ip", "addr": {"map": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
+        "data": {"set": [[8126, {"concat": ["10.88.0.2", 8126]}], [8127, {"concat": ["10.88.0.3", 80]}]]}}}}}]""",
+        [("tcp", 8126, 8126), ("tcp", 8127, 8127)],
+    ),
+    "udp dport vmap { 8125 : jump PLAIN, 9000-9001 : goto PLAIN, 7 : accept }": (
+        """[{"vmap": {"key": {"payload": {"protocol": "udp", "field": "dport"}}, "data": {"set": [[7, {"accept":
+        null}], [8125, {"jump": {"target": "PLAIN"}}], [{"range": [9000, 9001]}, {"goto": {"target":
+        "PLAIN"}}]]}}}]""",
+        [("udp", 8125, 8125), ("udp", 9000, 9001)],
+    ),
+    "meta l4proto . th dport vmap { tcp . 8126 : jump PLAIN, udp . 8125 : goto PLAIN }": (
+        """[{"vmap": {"key": {"concat": [{"meta": {"key": "l4proto"}}, {"payload": {"protocol": "th", "field":
+        "dport"}}]}, "data": {"set": [[{"concat": ["udp", 8125]}, {"goto": {"target": "PLAIN"}}], [{"concat":
+        ["tcp", 8126]}, {"jump": {"target": "PLAIN"}}]]}}}]""",
+        [("tcp", 8126, 8126), ("udp", 8125, 8125)],
+    ),
+    "ip daddr 127.0.0.1 tcp dport vmap { 8126 : jump PLAIN }": (
+        """[{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "daddr"}}, "right":
+        "127.0.0.1"}}, {"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": {"set":
+        [[8126, {"jump": {"target": "PLAIN"}}]]}}}]""",
+        [],
+    ),
+    "ip daddr . tcp dport vmap { 192.0.2.11 . 8126 : goto PLAIN }": (
+        """[{"vmap": {"key": {"concat": [{"payload": {"protocol": "ip", "field": "daddr"}}, {"payload": {"protocol":
+        "tcp", "field": "dport"}}]}, "data": {"set": [[{"concat": ["192.0.2.11", 8126]}, {"goto": {"target":
+        "PLAIN"}}]]}}}]""",
+        [("tcp", 8126, 8126)],
+    ),
+    "meta l4proto tcp th dport 8126 dnat to 10.88.0.2": (
+        """[{"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}, {"match": {"op": "==",
+        "left": {"payload": {"protocol": "th", "field": "dport"}}, "right": 8126}}, {"dnat": {"addr":
+        "10.88.0.2"}}]""",
+        [("tcp", 8126, 8126)],
+    ),
+    "tcp dport 8126 counter redirect to :15001": (
+        """[{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 8126}},
+        {"counter": {"packets": 0, "bytes": 0}}, {"redirect": {"port": 15001}}]""",
+        [("tcp", 8126, 8126)],
+    ),
+    "tcp dport 8126 redirect": (
+        """[{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 8126}},
+        {"redirect": null}]""",
+        [],
+    ),
+    "tcp dport != 8126 redirect to :80": (
+        """[{"match": {"op": "!=", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 8126}},
+        {"redirect": {"port": 80}}]""",
+        [],
+    ),
+    "tcp dport vmap @ports": (
+        """[{"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": "@ports"}}]""",
+        [],
+    ),
+    "dnat to tcp dport map @hosts": (
+        """[{"dnat": {"family": "ip", "addr": {"map": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
+        "data": "@hosts"}}}}]""",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_of_what_nft_printed_the_ports_that_are_sent_elsewhere_are_found(name: str) -> None:
+    expr, ports = PRINTED[name]
+    listed = listing(BASE, nft_rule("PREROUTING", expr), rule("PLAIN", {"dnat": {"addr": "10.88.0.2"}}))
+    forwards = forwards_of_nft(listed)
+    assert sorted((*forward.protocols, *forward.ports[0]) for forward in forwards) == ports
+
+
 @pytest.mark.parametrize("listed", ["", "{}", "[]", '{"nftables": []}'])
 def test_a_listing_that_says_nothing_is_passed_over(listed: str) -> None:
     assert forwards_of_nft(listed) == []
@@ -187,6 +278,6 @@ def test_a_host_without_tools_publishes_nothing(tools: dict[str, str]) -> None:
 
 def test_the_warning_says_what_to_do() -> None:
     assert warning(("tcp", 8126)) == (
-        "Port 8126/tcp is published by a container engine, which sends it past this host's input rules, so it stays "
-        "open to others; publish it on 127.0.0.1 instead."
+        "Port 8126/tcp is published by a container engine or redirected, which takes it past this host's input rules "
+        "for it, so it stays open to others; publish it on 127.0.0.1 instead."
     )

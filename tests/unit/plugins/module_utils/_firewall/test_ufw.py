@@ -511,6 +511,53 @@ def test_without_an_allowed_default_the_kept_session_gets_its_replies_out() -> N
     assert "allow out from port 22/tcp to 198.51.100.7/32  # management-tcp-22-replies-out" in plan.outcome.after
 
 
+def more_out(world: World, *flows: Flow, **asked: t.Any) -> list[str]:
+    """The names in the warning of rules that let out more than *flows*."""
+    warnings = world.plan(*flows, **{"default_outbound": "deny", **asked}).outcome.warnings
+    said = " ".join(warnings).partition("more than the flows: ")[2].partition("; remove")[0]
+    return said.split(", ") if said else []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "name"),
+    [
+        (WEB_OUT, "allow out to any"),
+        (OperatorsRule("limit", "tcp", dport="25", way="out"), "limit out to any port 25 proto tcp"),
+        (OperatorsRule("allow", "tcp", dport="443", way="out", log="log"), "allow out to any port 443 proto tcp"),
+        (OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.0/23", way="out"), "allow out to 192.0.2.0/23 port"),
+        (OperatorsRule("allow", "tcp", dport="440:443", dst="192.0.2.0/24", way="out"), "allow out to 192.0.2.0/24"),
+        (OperatorsRule("allow", dport="123", way="out"), "allow out to any port 123"),
+        (OperatorsRule("allow", way="out", interface="eth1"), "allow out on eth1 to any"),
+        (OperatorsRule("allow", "tcp", sport="80", way="out"), "allow out to any from any port 80 proto tcp"),
+        (OperatorsRule("allow", "esp", way="out"), "allow out to any proto esp"),
+        (OperatorsRule("allow", "tcp", dport="80", way="out", apps=("WWW", "")), "allow out to any app WWW"),
+    ],
+)
+def test_a_rule_of_theirs_that_lets_out_more_than_the_flows_is_told(theirs: OperatorsRule, name: str) -> None:
+    [told] = more_out(World(theirs), LOGS, NTP)
+    assert told.startswith(f"'{name}")
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        OperatorsRule("allow", "tcp", dport="443", dst="192.0.2.128/25", way="out"),
+        OperatorsRule("allow", "udp", dport="123", way="out"),
+        OperatorsRule("allow", "tcp", dport="22"),
+        OperatorsRule("deny", way="out"),
+        OperatorsRule("allow", way="out", interface="lo"),
+        OperatorsRule("allow", "tcp", dport="25", interface="eth1", routed_to="eth2"),
+    ],
+)
+def test_a_rule_of_theirs_that_lets_out_no_more_than_the_flows_is_not_told(theirs: OperatorsRule) -> None:
+    assert more_out(World(theirs), LOGS, NTP) == []
+
+
+@pytest.mark.parametrize("asked", [{"default_outbound": "unmanaged"}, {"state": "absent"}])
+def test_where_nothing_is_denied_nobody_is_told_what_theirs_let_out(asked: dict[str, str]) -> None:
+    assert more_out(World(WEB_OUT), **asked) == []
+
+
 def test_where_ufw_does_no_ipv6_its_default_for_it_is_left_alone() -> None:
     world = World()
     host = dataclasses.replace(world.host, families=(4,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import tempfile
@@ -15,11 +16,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import ufw
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.ufw_rules import parse
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow
 from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewall._ufw_files import (
@@ -204,8 +205,6 @@ def test_what_an_operator_added_since_stays_and_ours_are_the_old_ones(
         record = run(machine, both[0], {}).record
         before = _file(machine)
         plan = run(machine, both[1], record, effects)
-        # Of a family in which nothing changes, nothing is looked at.
-        assume(plan.snapshot["chains"].get("4"))
         machine.operator_adds(block(added, 4), 4, added.iptables_lines(4), reloads)
         for _time in range(2):
             take_back(machine, plan)
@@ -243,3 +242,88 @@ def test_a_rule_of_ours_that_an_operator_took_over_stays_his() -> None:
         take_back(machine, plan)
         assert machine.kernel[4].chains["ufw-user-output"] == [line]
         assert (_file(machine).ours, len(_file(machine).theirs)) == ((), 1)
+
+
+def test_what_a_later_round_changes_is_taken_back_too() -> None:
+    with host({4: rules_file(4), 6: rules_file(6)}) as machine:
+        run(machine, Request((LOGS,), management=False), {})
+        before = parse(machine.rules[6].read_text(encoding="utf-8"), 6, "")
+        more = dataclasses.replace(LOGS, networks=(*LOGS.networks, "198.51.100.0/24"))
+        first = run(machine, Request((more,), management=False), {})
+        # A ufw command that had waited: in the second round ours of the other family go behind its rule.
+        added = OperatorsRule("deny", "tcp", dport="2222", way="out")
+        machine.operator_adds(block(added, 6), 6, added.iptables_lines(6), reloads=False)
+        run(machine, Request((more,), management=False), {}, effects=1)
+        take_back(machine, first)
+        after = parse(machine.rules[6].read_text(encoding="utf-8"), 6, "")
+        assert (after.ours, len(after.theirs)) == (before.ours, 1)
+        assert machine.kernel[6].chains == machine.loaded()[6].chains
+
+
+# --- A ufw command at work meanwhile ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ufw_at_work(machine: Machine, looks: int) -> t.Iterator[None]:
+    """A ``ufw`` that has read the rules, is seen so many times, and then writes them back with a rule of its own."""
+    added = OperatorsRule("allow", "tcp", dport="2222")
+    stale = machine.rules[4].read_text(encoding="utf-8")
+    left = [looks]
+
+    def commands() -> set[tuple[str, str]]:
+        left[0] -= 1
+        if left[0] == 0:
+            machine.rules[4].write_text(stale, encoding="utf-8")
+            machine.operator_adds(block(added, 4), 4, added.iptables_lines(4), reloads=False)
+        return {("7", "1")} if left[0] > 0 else set()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ufw, "_ufw_commands", commands)
+        yield
+
+
+def test_a_ufw_command_that_had_read_the_taken_back_rules_does_not_bring_them_again() -> None:
+    with host(rules_of([])) as machine:
+        run(machine, Request((LOGS,), management=False), {})
+        before = _file(machine)
+        plan = run(machine, Request((NTP,), management=False), {})
+        with ufw_at_work(machine, 3):
+            take_back(machine, plan)
+        after = _file(machine)
+        assert (after.ours, len(after.theirs)) == (before.ours, 1)
+        assert machine.kernel[4].chains == machine.loaded()[4].chains
+
+
+def test_a_ufw_command_that_does_not_end_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(rules_of([])) as machine:
+        before = _file(machine)
+        plan = run(machine, Request((LOGS,), management=False), {})
+        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {("7", "1")})
+        waited: list[object] = []
+        monkeypatch.setattr(ufw, "_wait_for_end", waited.append)
+        take_back(machine, plan)
+        assert (_file(machine), waited) == (before, [{("7", "1")}])
+
+
+def test_ufw_commands_that_keep_coming_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    with host(rules_of([])) as machine:
+        plan = run(machine, Request((LOGS,), management=False), {})
+        numbers = itertools.count()
+        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {(f"{next(numbers)}", "1")})
+        with pytest.raises(FirewallError, match=r"^ufw commands keep coming"):
+            take_back(machine, plan)
+
+
+# --- A ufw that its operator switched off meanwhile -------------------------------------------------------------------
+
+
+def test_a_ufw_that_its_operator_switched_off_since_stays_off_and_ours_are_the_old_ones() -> None:
+    with host(rules_of([SAME])) as machine:
+        before = _file(machine)
+        plan = run(machine, Request((NTP,), management=False), {})
+        machine._disable()
+        kernel = machine.everything()["IPv4"]
+        take_back(machine, plan)
+        assert not machine.enabled
+        assert machine.everything()["IPv4"] == kernel
+        assert _file(machine) == before

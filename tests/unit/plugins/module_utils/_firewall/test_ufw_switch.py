@@ -153,7 +153,6 @@ def test_a_ufw_of_which_a_part_is_loaded_is_started_on_a_kernel_without_it(kerne
     kernel.system["is-enabled ufw.service"] = "enabled"
     ufw_switch.start_afresh()
     assert kernel.ran == [
-        "ufw --force disable",
         "iptables-restore --noflush -w 30",
         "*filter",
         "-D INPUT -j ufw-before-input",
