@@ -69,6 +69,7 @@ DEFAULTS = "/etc/default/ufw"
 UFW_LOCK = "/run/ufw.lock"
 
 _LOCK_TIMEOUT = 60.0
+_ROOT = 0
 # A host that is taken back may be cut off meanwhile, and who holds the lock may be asking somebody a question.
 _LOCK_TIMEOUT_BACK = 2.0
 # How often going back is looked at again because of commands that may have undone it.
@@ -640,7 +641,7 @@ def _ufw_commands() -> set[tuple[str, str]]:
             with open(f"/proc/{pid}/cmdline", "rb") as command:
                 words = [os.path.basename(word) for word in command.read().split(b"\0")[:3]]
             # It is a Python script of root's; an editor of a file of that name, or a "watch ufw", is none.
-            if os.stat(f"/proc/{pid}").st_uid == 0 and words[0].startswith(b"python") and b"ufw" in words[1:]:
+            if os.stat(f"/proc/{pid}").st_uid == _ROOT and words[0].startswith(b"python") and b"ufw" in words[1:]:
                 with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
                     found.add((pid, stat.read().rpartition(")")[2].split()[19]))
     return found

@@ -583,3 +583,36 @@ def test_no_policy_is_written_before_the_ipsets_that_it_names(monkeypatch: pytes
     kinds = [(name.split(" ")[0], "policies" in name) for name in written]
     ipsets, policies = ("Writing", False), ("Writing", True)
     assert kinds == [*[ipsets] * 4, policies, ("Removing", True), *[("Removing", False)] * 4]
+
+
+# --- What a reload leaves ---------------------------------------------------------------------------------------------
+
+WITHOUT_SSH = replace(PUBLIC, zones={"public": {"target": "default", "services": []}})
+
+
+def test_a_reload_that_brings_to_life_what_would_lock_us_out_is_refused() -> None:
+    with pytest.raises(FirewallError, match="This change would refuse"):
+        make_plan(on(permanent=WITHOUT_SSH), asked(LOGS, session=SESSION, reload="force"), {})
+
+
+def test_what_is_permanent_locks_nobody_out_where_nothing_is_reloaded() -> None:
+    host = on(make_plan(on(), asked(LOGS), {}).wanted, permanent=WITHOUT_SSH)
+    other = replace(LOGS, networks=("203.0.113.0/24",))
+    assert make_plan(host, asked(other, session=SESSION), {}).outcome.changed
+
+
+def test_a_removal_that_would_lock_us_out_of_a_firewalld_that_stays_on_is_refused() -> None:
+    arrivals = replace(APM, id="ssh-in", action="allow", port=SESSION.local_port, networks=ANYWHERE)
+    live = make_plan(on(), asked(arrivals), {}).wanted
+    host = on(live, runtime=WITHOUT_SSH, permanent=WITHOUT_SSH)
+    with pytest.raises(FirewallError, match="This change would refuse"):
+        make_plan(host, Request(state="absent", session=SESSION), {})
+    assert make_plan(host, Request(state="absent", management=False), {}).outcome.changed
+
+
+def test_interfaces_that_firewalld_binds_again_are_bound_after_a_reload() -> None:
+    runtime = replace(PUBLIC, zones={"public": {"target": "default", "interfaces": ["host0"]}})
+    for daemon, bound in ((DAEMON, ()), (replace(DAEMON, has_network_manager=True), ["host0"])):
+        left = firewalld_config.after_reload(daemon, runtime, PUBLIC)
+        assert list(left.zones["public"].get("interfaces", ())) == list(bound)
+        assert left.zones["public"].get("services") == PUBLIC.zones["public"].get("services")

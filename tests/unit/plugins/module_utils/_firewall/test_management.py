@@ -367,3 +367,16 @@ def test_rules_that_let_out_more_are_named() -> None:
 
 def test_of_many_rules_that_let_out_more_a_handful_is_named() -> None:
     assert "the flows: a, b, c, d, e and 2 more; remove" in lets_more_out(list("abcdefg"))
+
+
+# --- A run from the host itself ---------------------------------------------------------------------------------------
+
+
+def test_a_run_from_the_host_itself_keeps_the_way_in_that_an_earlier_run_made() -> None:
+    earlier = [*FROM_ANYWHERE, *replies("198.51.100.7/32"), ours("allow")]
+    shared = dataclasses.replace(FROM_ANYWHERE[0], flows=("management-tcp-22-in", "ours"))
+    request = Request(session=None)
+    assert rules_to_keep(request, standing(), [], [PEER], earlier) == earlier[:-1]
+    assert rules_to_keep(request, standing(), [], [PEER], [shared]) == [FROM_ANYWHERE[0]]
+    assert rules_to_keep(Request(session=None, management=False), standing(), [], [PEER], earlier) == []
+    assert rules_to_keep(Request(session=SESSION), standing(), [], [], earlier) == []

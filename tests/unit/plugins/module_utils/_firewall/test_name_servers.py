@@ -220,3 +220,11 @@ def test_stubbys_servers_are_asked_over_tls(host: Host) -> None:
 def test_a_port_that_is_none_is_passed_over(host: Host, port: str) -> None:
     dnsmasq(host, f"server=192.0.2.53#{port}\nserver=192.0.2.54\n")
     assert found(host) == [("192.0.2.54", 53, BOTH)]
+
+
+def test_where_programs_ask_resolved_its_servers_are_asked_beside_those_of_resolv_conf(host: Host) -> None:
+    host.has("/etc/resolv.conf", "nameserver 192.0.2.53\n")
+    host.has("/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.54\n")
+    assert [address for address, _port, _protocols in found(host)] == ["192.0.2.53"]
+    host.has("/etc/nsswitch.conf", "hosts: files resolve [!UNAVAIL=return] dns\n")
+    assert [address for address, _port, _protocols in found(host)] == ["192.0.2.53", "192.0.2.54"]

@@ -398,3 +398,14 @@ def test_where_systemd_can_t_be_asked_it_answers_nothing(monkeypatch: pytest.Mon
     monkeypatch.setattr(system, "has_systemd", lambda: True)
     monkeypatch.setattr(subprocess, "run", fail)
     assert system.ask_systemd("is-system-running") == ""
+
+
+def test_what_is_not_there_needs_no_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(_path: object) -> t.NoReturn:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "unlink", read_only)
+    system.remove(str(tmp_path / "nowhere"))
+    (tmp_path / "there").write_text("")
+    with pytest.raises(OSError, match="Read-only"):
+        system.remove(str(tmp_path / "there"))

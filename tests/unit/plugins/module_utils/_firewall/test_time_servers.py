@@ -114,3 +114,8 @@ def test_where_timesyncd_was_built_with_a_pool_it_may_ask_anybody(host: Host) ->
 
 def test_a_timesyncd_whose_fallback_is_taken_away_asks_nobody(host: Host) -> None:
     assert timesyncd(host, "FallbackNTP=\n") == []
+
+
+def test_chrony_reads_its_words_in_any_case(host: Host) -> None:
+    [server] = chrony(host, "Server 192.0.2.1 PORT 1123\n")
+    assert (server.name, server.port) == ("192.0.2.1", 1123)

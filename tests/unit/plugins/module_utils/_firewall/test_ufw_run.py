@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -39,9 +40,6 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._firewa
     block,
     rules_file,
 )
-
-if t.TYPE_CHECKING:
-    from pathlib import Path
 
 NTP = Flow("ntp-udp-123-out", "outbound", "allow", "udp", 123, ANYWHERE)
 LOGS = Flow("logs-tcp-443-out", "outbound", "allow", "tcp", 443, ("192.0.2.0/24", "2001:db8::/32"))
@@ -504,3 +502,43 @@ def test_a_ufw_command_at_work_is_seen_until_it_ends(tmp_path: Path) -> None:
         [(pid, _started)] = ufw._ufw_commands() - before
     assert pid == str(command.pid)
     assert not ufw._ufw_commands() - before
+
+
+# --- Whoever holds ufw's lock -----------------------------------------------------------------------------------------
+
+
+def test_a_change_is_taken_back_though_somebody_holds_the_lock_and_again_once_nobody_does(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.run(LOGS)
+    before = machine.everything()
+    monkeypatch.setattr(ufw, "_LOCK_TIMEOUT_BACK", 0.05)
+    snapshot = ufw.Ufw().plan(Request(flows=(NTP,)), {}).snapshot
+    machine.run(NTP)
+    with a_ufw_command(machine) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ufw.LockHeldError, match="A ufw command has held"):
+            ufw.Ufw().restore(snapshot)
+        assert machine.everything() == before
+    machine.run(NTP)
+    ufw.Ufw().restore(snapshot)
+    assert machine.everything() == before
+
+
+def test_nobody_else_may_hold_the_lock(machine: Machine) -> None:
+    machine.run(NTP)
+    assert Path(ufw.UFW_LOCK).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_process_of_somebody_else_is_no_ufw_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "ufw"
+    script.write_text("import sys\nsys.stdin.read()\n", encoding="ascii")
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE) as process:
+        try:
+            at_work = {pid for pid, _start in ufw._ufw_commands()}
+            assert f"{process.pid}" in at_work
+            monkeypatch.setattr(ufw, "_ROOT", 65534)
+            assert f"{process.pid}" not in {pid for pid, _start in ufw._ufw_commands()}
+        finally:
+            process.kill()
