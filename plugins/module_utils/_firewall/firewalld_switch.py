@@ -26,6 +26,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import ask_systemd, has_systemd, run
 
 _UNIT = "firewalld.service"
+_TABLE = ("inet", "firewalld")
 
 
 def is_running() -> bool:
@@ -83,7 +84,21 @@ def start() -> None:
 
 def stop() -> None:
     """Stop firewalld, also one that is just about to be started; raises :class:`FirewallError`."""
-    run(["systemctl", *_patience(), "stop", _UNIT])
+    patience = _patience()
+    run(["systemctl", *patience, "stop", _UNIT])
+    if not patience:
+        _clear_away()
+
+
+def _clear_away() -> None:
+    """Remove what a firewalld leaves that was stopped while it was starting: its table with sets, and no chain yet.
+
+    One with chains is the work of a firewalld that was told to leave its rules (CleanupOnExit=no).
+    """
+    # Where there is no such table, or no nft, there is nothing to clear away.
+    with contextlib.suppress(FirewallError):
+        if "chain " not in run(["nft", "--terse", "list", "table", *_TABLE]):
+            run(["nft", "delete", "table", *_TABLE])
 
 
 def put_back(unit: str) -> None:

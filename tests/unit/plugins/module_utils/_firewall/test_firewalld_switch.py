@@ -26,10 +26,15 @@ class FakeSystem:
         self.answers = {"is-active": active, "is-enabled": enabled, "is-system-running": system}
         self.done: list[str] = []
         self.version = "1.3.3"
+        self.table: str | None = None
 
     def run(self, argv: list[str]) -> str:
         if argv[0] == "firewall-offline-cmd":
             return f"{self.version}\n"
+        if argv[:4] == ["nft", "--terse", "list", "table"]:
+            if self.table is None:
+                raise FirewallError("No such file or directory")
+            return self.table
         self.done.append(" ".join(argv))
         return ""
 
@@ -126,3 +131,20 @@ def test_without_systemd_it_can_t_be_switched_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(firewalld_switch, "has_systemd", lambda: False)
     with pytest.raises(FirewallError, match="without systemd"):
         firewalld_switch.refuse_to_switch_on()
+
+
+@pytest.mark.parametrize(
+    ("table", "is_removed"),
+    [
+        (None, False),
+        ("table inet firewalld {\n\tset netwall-1-4 {\n\t}\n}\n", True),
+        ("table inet firewalld {\n\tchain filter_INPUT {\n\t}\n}\n", False),
+    ],
+)
+def test_what_a_firewalld_that_was_stopped_while_starting_left_is_cleared_away(
+    boot: Boot, table: str | None, is_removed: bool
+) -> None:
+    system = boot("inactive", "disabled")
+    system.table = table
+    firewalld_switch.stop()
+    assert ("nft delete table inet firewalld" in system.done) is is_removed

@@ -532,9 +532,11 @@ def test_nobody_else_may_hold_the_lock(machine: Machine) -> None:
 
 def test_a_process_of_somebody_else_is_no_ufw_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "ufw"
-    script.write_text("import sys\nsys.stdin.read()\n", encoding="ascii")
-    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE) as process:
+    script.write_text("import sys\nprint('at work', flush=True)\nsys.stdin.read()\n", encoding="ascii")
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
+            assert process.stdout
+            assert process.stdout.readline() == b"at work\n"
             at_work = {pid for pid, _start in ufw._ufw_commands()}
             assert f"{process.pid}" in at_work
             monkeypatch.setattr(ufw, "_ROOT", 65534)
