@@ -160,7 +160,7 @@ def compile_rules(rules: t.Iterable[Rule]) -> tuple[Rule, ...]:
     compiled = (
         dataclasses.replace(rule, flows=tuple(sorted(ids)))
         for rule, ids in flows.items()
-        if rule.action == "allow" or dataclasses.replace(rule, action="allow") not in flows
+        if not _is_overruled(rule, flows)
     )
     return tuple(sorted(compiled, key=_order))
 
@@ -170,14 +170,28 @@ def flow_changes(
 ) -> tuple[tuple[str, ...], ...]:
     """The ids of flows that gain rules, that lose some, and that stay as they are, each sorted.
 
-    Of *flows* some may need no rule of ours, because a rule of somebody else says the same.
+    A denial that an allow of just the same traffic overrules is no rule (see :func:`compile_rules`), and a flow of
+    nothing else is not told of. Of *flows* some may need no rule of ours, as a rule of somebody else says the same.
     """
-    old = {(flow, dataclasses.replace(rule, flows=())) for rule in before for flow in rule.flows}
-    new = {(flow, dataclasses.replace(rule, flows=())) for rule in after for flow in rule.flows}
+    old, new = _by_flow(before), _by_flow(after)
     added = {flow for flow, _rule in new - old}
     removed = {flow for flow, _rule in old - new}
-    unchanged = {flow for flow, _rule in new} | {flow.id for flow in flows}
+    rules = {rule for _flow, rule in new}
+    idle = {flow.id for flow in flows if not all(_is_overruled(rule, rules) for rule in rules_of(flow))}
+    unchanged = {flow for flow, _rule in new} | idle
     return tuple(sorted(added)), tuple(sorted(removed)), tuple(sorted(unchanged - added - removed))
+
+
+def _by_flow(rules: t.Iterable[Rule]) -> set[tuple[str, Rule]]:
+    """Each flow of *rules* with each of its rules that decides something."""
+    told = [(rule.flows, dataclasses.replace(rule, flows=())) for rule in rules]
+    bare = {rule for _flows, rule in told}
+    return {(flow, rule) for flows, rule in told if not _is_overruled(rule, bare) for flow in flows}
+
+
+def _is_overruled(rule: Rule, rules: t.Container[Rule]) -> bool:
+    """Whether *rule* is a denial whose contrary is among *rules*, which name no flows."""
+    return rule.action == "deny" and dataclasses.replace(rule, action="allow", flows=()) in rules
 
 
 def _order(rule: Rule) -> tuple[t.Any, ...]:

@@ -176,10 +176,32 @@ def test_a_flow_that_lost_its_rules_to_a_rule_of_theirs_is_removed_alone() -> No
     assert flow_changes([AGENTS], [], [flow]) == ((), ("agents-tcp-443-out",), ())
 
 
+SSH = Flow("ssh-deny", "inbound", "deny", "tcp", 22, ("0.0.0.0/0", "::/0"))
+KEPT = [Rule("inbound", "allow", "tcp", network, 22, flows=("management-tcp-22-in",)) for network in SSH.networks]
+
+
+@pytest.mark.parametrize("rules", [KEPT, [*rules_of(SSH), *KEPT]])
+def test_a_denial_that_has_no_rule_because_an_allow_overrules_it_is_not_claimed(rules: list[Rule]) -> None:
+    assert flow_changes(rules, rules, [SSH]) == ((), (), ("management-tcp-22-in",))
+    assert flow_changes([], rules, [SSH]) == (("management-tcp-22-in",), (), ())
+
+
+def test_a_denial_that_an_allow_comes_to_overrule_is_removed() -> None:
+    assert flow_changes(rules_of(SSH), [*rules_of(SSH), *KEPT], [SSH]) == (
+        ("management-tcp-22-in",),
+        ("ssh-deny",),
+        (),
+    )
+
+
+def test_a_denial_of_which_a_part_still_holds_is_claimed() -> None:
+    assert flow_changes([], compile_rules([*rules_of(SSH), KEPT[0]]), [SSH])[0] == ("management-tcp-22-in", "ssh-deny")
+
+
 @given(_many, _many)
 def test_a_flow_is_unchanged_or_else_added_or_removed(before: list[Rule], after: list[Rule]) -> None:
     added, removed, unchanged = flow_changes(before, after)
-    named = {flow for rule in [*before, *after] for flow in rule.flows}
+    named = {flow for rule in [*compile_rules(before), *compile_rules(after)] for flow in rule.flows}
     assert named == {*added, *removed, *unchanged}
     assert not {*added, *removed} & set(unchanged)
     assert flow_changes(after, before) == (removed, added, unchanged)
