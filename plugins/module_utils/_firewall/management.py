@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing as t
 
@@ -20,7 +21,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict 
     Packet,
     decide,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow, parse_network
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
@@ -107,7 +108,7 @@ def rules_to_keep(
     ours_first = request.precedence == "ours"
     if request.management_networks or (concerns_us and not standing.lets(_arrival(session), denials, ours_first)):
         kept += [
-            Rule("inbound", "allow", "tcp", network, port, flows=(f"management-tcp-{port}-in",))
+            Rule("inbound", "allow", "tcp", network, port, flows=(_arrival_id(session),))
             for network in request.management_networks or ANYWHERE
         ]
     # To connection tracking, which starts with the firewall, an open session's next reply is a new connection.
@@ -174,6 +175,44 @@ def lets_more_out(names: t.Sequence[str]) -> str:
         "default_outbound is deny, but rules of others still let out more than the flows: "
         f"{shown}{f' and {more} more' if more > 0 else ''}; remove them if that is not meant."
     )
+
+
+def kept_flow(request: Request, named: t.Container[str]) -> Flow | None:
+    """The flow of the rule that keeps the port of the management connection open; None where *named*, the ids of the
+    flows that have rules, does not have it."""
+    session = request.session
+    if not session or _arrival_id(session) not in named:
+        return None
+    return Flow(
+        id=_arrival_id(session),
+        direction="inbound",
+        action="allow",
+        protocol="tcp",
+        port=session.local_port,
+        networks=request.management_networks or ANYWHERE,
+        purpose="keeps the connection that the play came in on",
+    )
+
+
+def denied_in_vain(kept: Flow, flows: t.Iterable[Flow]) -> list[str]:
+    """A sentence for each of *flows* that would close what *kept*, the management connection's flow, keeps open."""
+    whence = "anywhere" if kept.networks == ANYWHERE else ", ".join(kept.networks)
+    return [
+        f"Flow {flow.id} closes port {kept.port}/tcp, over which this play came in; it stays open from {whence}. "
+        "Set management_networks to narrow that."
+        for flow in flows
+        if flow.match == ("inbound", "deny", "tcp", kept.port) and _share_addresses(flow.networks, kept.networks)
+    ]
+
+
+def _share_addresses(some: t.Iterable[str], others: t.Iterable[str]) -> bool:
+    pairs = itertools.product(map(parse_network, some), map(parse_network, others))
+    # Of two networks one holds the other, or they have nothing in common.
+    return any(one.version == other.version and (one[0] in other or other[0] in one) for one, other in pairs)
+
+
+def _arrival_id(session: Session) -> str:
+    return f"management-tcp-{session.local_port}-in"
 
 
 def as_operator_rule(rule: Rule) -> OperatorRule:

@@ -16,6 +16,8 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import (
     Standing,
     as_operator_rule,
+    denied_in_vain,
+    kept_flow,
     lets_more_out,
     peers_of,
     refuse_lockout,
@@ -23,6 +25,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.manageme
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import OperatorRule
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow
 
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 PEER, PEER6 = "198.51.100.7", "2001:db8:7::7"
@@ -237,6 +240,61 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_peers_are_the_other_ends_of_all_sessions_on_the_port(asked: dict[str, t.Any], peers: list[str]) -> None:
     assert peers_of(request(**asked)) == sorted(peers)
+
+
+# --- What it keeps open against a denial ------------------------------------------------------------------------------
+
+KEPT = "management-tcp-22-in"
+
+
+def denial(*networks: str, **changes: t.Any) -> Flow:
+    return dataclasses.replace(Flow("ssh-deny", "inbound", "deny", "tcp", 22, networks), **changes)
+
+
+@pytest.mark.parametrize(
+    ("networks", "flow", "whence"),
+    [
+        ((), denial("0.0.0.0/0", "::/0"), "anywhere"),
+        ((), denial("203.0.113.0/24"), "anywhere"),
+        (("198.51.100.0/24", "2001:db8::/32"), denial("0.0.0.0/0"), "198.51.100.0/24, 2001:db8::/32"),
+    ],
+)
+def test_a_denial_of_what_is_kept_open_is_told(networks: tuple[str, ...], flow: Flow, whence: str) -> None:
+    kept = kept_flow(request(management_networks=networks), [KEPT])
+    assert kept
+    [sentence] = denied_in_vain(kept, [flow])
+    assert sentence == (
+        f"Flow ssh-deny closes port 22/tcp, over which this play came in; it stays open from {whence}. "
+        "Set management_networks to narrow that."
+    )
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        denial("203.0.113.0/24"),
+        denial("2001:db8::/32"),
+        denial("0.0.0.0/0", port=2222),
+        denial("0.0.0.0/0", protocol="udp"),
+        denial("0.0.0.0/0", action="allow"),
+        denial("0.0.0.0/0", direction="outbound"),
+    ],
+)
+def test_a_flow_that_closes_nothing_of_what_is_kept_is_not_told(flow: Flow) -> None:
+    kept = kept_flow(request(management_networks=("198.51.100.0/24",)), [KEPT])
+    assert kept
+    assert denied_in_vain(kept, [flow]) == []
+
+
+def test_what_is_kept_is_told_as_a_flow() -> None:
+    assert kept_flow(request(), [KEPT]) == Flow(
+        KEPT, "inbound", "allow", "tcp", 22, ("0.0.0.0/0", "::/0"), "keeps the connection that the play came in on"
+    )
+
+
+@pytest.mark.parametrize(("asked", "named"), [(request(), ["ssh-deny"]), (request(session=None), [KEPT])])
+def test_a_connection_that_got_no_rule_is_kept_by_none(asked: Request, named: list[str]) -> None:
+    assert kept_flow(asked, named) is None
 
 
 # --- What is refused when the firewall comes on -----------------------------------------------------------------------
