@@ -39,6 +39,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_files import (
     FOLDER,
+    LAST_PLACE,
     PLACES,
     Layout,
     canonical,
@@ -421,10 +422,17 @@ def _lines(is_on: bool, layout: Layout, rules: t.Iterable[Rule]) -> tuple[str, .
     """The lines of the diff."""
     return (
         f"firewalld is {'on' if is_on else 'off'}",
-        f"outgoing: {'denied' if denies_outbound(layout) else 'not decided'} by default",
-        *(f"our {name} have priority {each.priority}" for name, each in sorted(layout.policies.items())),
+        f"outgoing: {'denied by default' if denies_outbound(layout) else 'allowed, as firewalld has it'}",
+        *(["incoming: denied by default"] if is_on else []),
+        *(_place(priority) for priority in sorted({each.priority for each in layout.policies.values()} - {LAST_PLACE})),
         *map(str, compile_rules(rules)),
     )
+
+
+def _place(priority: int) -> str:
+    """The line of the diff about where our rules stand."""
+    place = "after" if priority == PLACES["theirs"] else "before"
+    return f"our rules are judged {place} yours (priority {priority})"
 
 
 def _departed(plan: Plan) -> list[str]:

@@ -329,6 +329,7 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any], known
     added, removed, unchanged = flow_changes(host.ours, rules, request.flows)
     before = tuple(str(rule) for rule in compile_rules(host.ours))
     after = tuple(str(rule) for rule in rules)
+    incoming = f"incoming: {'allowed' if standing.defaults['inbound'] == 'allow' else 'denied'} by default"
     is_managed = not absent and outbound["set"] != outbound["before"]
     return Plan(
         host=host,
@@ -353,12 +354,14 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any], known
             before=(
                 f"ufw is {'on' if host.enabled else 'off'}",
                 f"outgoing: {host.outbound} by default",
+                *([incoming] if host.enabled else []),
                 *_misplaced(host, request, rules),
                 *before,
             ),
             after=(
                 f"ufw is {'on' if switch_on or stays_on else 'off'}",
                 f"outgoing: {outbound['set']} by default",
+                *([incoming] if switch_on or stays_on else []),
                 *after,
             ),
             changed=bool(texts or edits or switch_on or switch_off),

@@ -116,6 +116,20 @@ def test_entries_that_somebody_changed_at_run_time_are_mended_without_a_reload()
     assert "what is in force of ours is not what our files say" in plan.outcome.before
 
 
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ("outgoing: allowed, as firewalld has it", "our rules are judged after yours (priority 32766)")),
+        ({"precedence": "ours"}, ("our rules are judged before yours (priority -32768)",)),
+        ({"default_outbound": "deny"}, ("outgoing: denied by default", "incoming: denied by default")),
+    ],
+)
+def test_the_diff_says_in_plain_words_what_is_judged_when(changes: dict[str, t.Any], lines: tuple[str, ...]) -> None:
+    told = make_plan(on(), asked(LOGS, **changes), {}).outcome.after
+    assert set(lines) <= set(told)
+    assert len([line for line in told if "rules are judged" in line]) == 1
+
+
 def test_files_that_say_the_same_in_other_words_are_no_change() -> None:
     host = after(asked(LOGS))
     rewritten = {path: text.replace("  ", "\t") for path, text in host.texts.items()}

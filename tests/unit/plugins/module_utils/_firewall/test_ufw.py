@@ -268,6 +268,7 @@ def test_switched_on_ufw_has_the_flows_and_lets_the_operator_in() -> None:
     assert plan.outcome.after == (
         "ufw is on",
         "outgoing: deny by default",
+        "incoming: denied by default",
         "allow in 22/tcp from 0.0.0.0/0  # management-tcp-22-in",
         "allow in 22/tcp from ::/0  # management-tcp-22-in",
         "allow out from port 22/tcp to 198.51.100.7/32  # management-tcp-22-replies-out",
@@ -343,7 +344,7 @@ def test_absent_takes_ours_away_and_leaves_ufw_on() -> None:
     plan = world.run(state="absent")
     assert (plan.switch_off, plan.outcome.changed) == (False, True)
     assert plan.outcome.removed == ("dogstatsd-udp-8125-in", "ntp-udp-123-out")
-    assert plan.outcome.after == ("ufw is on", "outgoing: allow by default")
+    assert plan.outcome.after == ("ufw is on", "outgoing: allow by default", "incoming: denied by default")
 
 
 def test_absent_switches_off_what_we_switched_on() -> None:
