@@ -4,25 +4,35 @@
 
 # This module is private to the netwall.datadog collection.
 
-"""What this host has open right now, and what of it a policy would refuse."""
+"""What this host has open right now, and what of it a policy would refuse or close."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import ipaddress
 import os
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.sockets import (
     ESTABLISHED,
     LISTENING,
+    UNCONNECTED,
     Socket,
     interface_of,
     is_own,
+    own_addresses,
     read_sockets,
     socket_inodes,
 )
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict import Packet
+
+# Addresses in different parts of the internet that hardly a rule names one by one; nothing is ever sent to them.
+_STRANGERS = {4: ("1.255.255.254", "203.255.255.254"), 6: ("2400:ffff:ffff::1", "2a0f:ffff:ffff::1")}
+_STRANGE_PORT = 50000
+# Where leases are received: every firewall lets them pass by itself.
+_LEASES = (("udp", 68), ("udp", 546))
+_WILDCARDS = ("0.0.0.0", "::")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +93,60 @@ def refused(connections: t.Iterable[Connection], lets: t.Callable[[Packet], bool
         }
         for direction, protocol, port, address, local, program in sorted(found)
     ]
+
+
+def closed_ports(lets: t.Callable[[Packet], bool], proc: str = "/proc") -> list[dict[str, t.Any]]:
+    """The ports that programs listen on and that a firewall which *lets* packets pass or not keeps from strangers.
+
+    A stranger is an address that no rule names. As plain dictionaries of ``protocol``, ``port``, ``local_address`` (as
+    the program has it: ``0.0.0.0`` and ``::`` mean all) and ``program``, sorted, each once.
+    """
+    served = _served(read_sockets(proc))
+    names = _programs(proc, {found.inode for found in served})
+    own = own_addresses()
+    closed = {
+        (found.protocol, found.local_port, found.local_address, names.get(found.inode, ""))
+        for found in served
+        if _is_closed(found, own, lets)
+    }
+    return [
+        {"protocol": protocol, "port": port, "local_address": address, "program": program}
+        for protocol, port, address, program in sorted(closed)
+    ]
+
+
+def _served(sockets: t.Iterable[Socket]) -> list[Socket]:
+    """Those of *sockets* that wait for others to come, of which one for all IPv6 may serve IPv4, too."""
+    served = [
+        found
+        for found in sockets
+        if (found.protocol, found.state) in (("tcp", LISTENING), ("udp", UNCONNECTED))
+        and (found.protocol, found.local_port) not in _LEASES
+        and found.local_port
+        and not ipaddress.ip_address(found.local_address).is_loopback
+    ]
+    taken = {(found.protocol, found.local_port) for found in served if found.local_address == "0.0.0.0"}
+    both = [
+        dataclasses.replace(found, local_address="0.0.0.0")
+        for found in served
+        if found.local_address == "::" and (found.protocol, found.local_port) not in taken
+    ]
+    return served + both
+
+
+def _is_closed(found: Socket, own: t.Iterable[tuple[str, str]], lets: t.Callable[[Packet], bool]) -> bool:
+    """Whether no stranger gets through to *found*; *own* are this host's addresses, each with its interface."""
+    family = 6 if ":" in found.local_address else 4
+    if found.local_address in _WILDCARDS:
+        doors = [(address, name) for address, name in own if (6 if ":" in address else 4) == family]
+    else:
+        doors = [(found.local_address, interface_of(found.local_address))]
+    packets = [
+        Packet("inbound", found.protocol, stranger, address, found.local_port, _STRANGE_PORT, name)
+        for address, name in doors
+        for stranger in _STRANGERS[family]
+    ]
+    return bool(packets) and not any(map(lets, packets))
 
 
 def _first_packet(found: Socket, came_in: bool, interface: str) -> Packet:

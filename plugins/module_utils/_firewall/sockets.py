@@ -18,7 +18,8 @@ import struct
 import sys
 import typing as t
 
-ESTABLISHED, LISTENING = "01", "0A"
+# A UDP socket that nobody is connected to is in the state that means "closed" for TCP.
+ESTABLISHED, LISTENING, UNCONNECTED = "01", "0A", "07"
 
 _SIOCGIFADDR = 0x8915
 _BYTE_ORDER: t.Literal["little", "big"] = sys.byteorder
@@ -92,6 +93,22 @@ def is_own(address: str) -> bool:
         return False
 
 
+def own_addresses() -> list[tuple[str, str]]:
+    """The addresses by which others reach this host, of IPv6 those that reach beyond a link, each with its interface.
+
+    The interface is as in :func:`interface_of`.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        found = [(_ipv4_of(asking, name), name) for _index, name in socket.if_nameindex()]
+    # The fourth field is the scope, 0 for the whole world.
+    found += [(str(ipaddress.IPv6Address(int(row[0], 16))), row[5]) for row in _if_inet6() if row[3] == "00"]
+    return [
+        (address, "" if name == "lo" else name)
+        for address, name in found
+        if address and not ipaddress.ip_address(address).is_loopback
+    ]
+
+
 def plain_address(text: str) -> str:
     """*text* without a zone, and as IPv4 where it is IPv4 in IPv6's clothes; raises ValueError."""
     address = ipaddress.ip_address(text.partition("%")[0])
@@ -109,18 +126,25 @@ def _endpoint(text: str) -> tuple[str, int]:
 def _interface_with(address: str) -> str:
     wanted = ipaddress.ip_address(address)
     if wanted.version == 6:
-        try:
-            with open("/proc/net/if_inet6", encoding="ascii") as lines:
-                rows = [line.split() for line in lines]
-        except OSError:
-            return ""
-        return next((row[5] for row in rows if len(row) > 5 and int(row[0], 16) == int(wanted)), "")
+        return next((row[5] for row in _if_inet6() if int(row[0], 16) == int(wanted)), "")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _index, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
-            except OSError:
-                continue
-            if answer[20:24] == wanted.packed:
-                return name
-    return ""
+        names = [name for _index, name in socket.if_nameindex()]
+        return next((name for name in names if _ipv4_of(asking, name) == str(wanted)), "")
+
+
+def _if_inet6() -> list[list[str]]:
+    """The kernel's rows about this host's IPv6 addresses."""
+    try:
+        with open("/proc/net/if_inet6", encoding="ascii") as lines:
+            return [row for row in map(str.split, lines) if len(row) > 5]
+    except OSError:
+        return []
+
+
+def _ipv4_of(asking: socket.socket, interface: str) -> str:
+    """The IPv4 address of *interface*, empty where it has none; *asking* is any socket."""
+    try:
+        answer = fcntl.ioctl(asking, _SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
+    except OSError:
+        return ""
+    return socket.inet_ntoa(answer[20:24])

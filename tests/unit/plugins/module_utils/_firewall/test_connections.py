@@ -14,6 +14,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall import c
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import sockets as sockets_module
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.connections import (
     Connection,
+    closed_ports,
     open_connections,
     refused,
 )
@@ -22,7 +23,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.verdict 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-ESTABLISHED, LISTENING, WAITING = "01", "0A", "06"
+ESTABLISHED, LISTENING, WAITING, UNCONNECTED = "01", "0A", "06", "07"
 # 192.0.2.11, 198.51.100.7 and their like, as the kernel of a little-endian machine prints them.
 HERE, THERE, NOBODY, LOOPBACK = "0B0200C0", "076433C6", "00000000", "0100007F"
 HERE6, THERE6 = "B80D0120000000000000000011000000", "B80D0120000007000000000007000000"
@@ -115,6 +116,108 @@ def test_a_name_that_is_none_is_made_printable(proc: Proc) -> None:
 
 def test_a_proc_that_tells_nothing_has_none(tmp_path: Path) -> None:
     assert open_connections(str(tmp_path)) == []
+
+
+# --- Ports that others can no longer reach ----------------------------------------------------------------------------
+
+EVERY6 = "0" * 32
+LOOPBACK6 = "000000000000000000000000" + "01000000"
+PUBLIC = [("192.0.2.11", "eth0"), ("2001:db8::11", "eth1")]
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The addresses of the host and their interfaces, for a test to change."""
+    addresses = list(PUBLIC)
+    monkeypatch.setattr(connections_module, "own_addresses", lambda: addresses)
+    return addresses
+
+
+def closed(proc: Proc, lets: t.Callable[[Packet], bool] = lambda _packet: False) -> list[tuple[str, int, str, str]]:
+    return [tuple(row.values()) for row in closed_ports(lets, str(proc.folder))]
+
+
+@pytest.mark.usefixtures("own")
+def test_a_port_that_a_program_listens_on_and_no_stranger_reaches_is_closed(proc: Proc) -> None:
+    proc.socket("tcp", f"{NOBODY}:0050", f"{NOBODY}:0000", state=LISTENING, program="nginx")
+    proc.socket("udp", f"{NOBODY}:1F90", f"{NOBODY}:0000", state=UNCONNECTED, inode=2, program="statsd")
+    assert closed_ports(lambda _packet: False, str(proc.folder)) == [
+        {"protocol": "tcp", "port": 80, "local_address": "0.0.0.0", "program": "nginx"},
+        {"protocol": "udp", "port": 8080, "local_address": "0.0.0.0", "program": "statsd"},
+    ]
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("table", "local", "state"),
+    [
+        ("tcp", f"{LOOPBACK}:0050", LISTENING),
+        ("tcp6", f"{LOOPBACK6}:0050", LISTENING),
+        ("tcp", f"{HERE}:0050", ESTABLISHED),
+        ("udp", f"{NOBODY}:0044", UNCONNECTED),
+        ("udp6", f"{EVERY6}:0222", UNCONNECTED),
+    ],
+)
+def test_what_no_other_comes_to_is_not_closed(proc: Proc, table: str, local: str, state: str) -> None:
+    remote = f"{THERE}:D431" if state == ESTABLISHED else f"{EVERY6 if table.endswith('6') else NOBODY}:0000"
+    proc.socket(table, local, remote, state=state)
+    assert closed(proc) == []
+
+
+@pytest.mark.usefixtures("own")
+def test_a_port_that_strangers_still_reach_is_not_closed(proc: Proc) -> None:
+    for inode, port in enumerate(("0016", "0050"), 1):
+        proc.socket("tcp", f"{NOBODY}:{port}", f"{NOBODY}:0000", state=LISTENING, inode=inode)
+    assert closed(proc, lambda packet: packet.port == 22) == [("tcp", 80, "0.0.0.0", "")]
+
+
+@pytest.mark.usefixtures("own")
+def test_a_port_that_a_rule_opens_to_some_alone_is_closed_to_strangers(proc: Proc) -> None:
+    proc.socket("tcp", f"{NOBODY}:0050", f"{NOBODY}:0000", state=LISTENING)
+    assert closed(proc, lambda packet: packet.remote.startswith("198.51.100.")) == [("tcp", 80, "0.0.0.0", "")]
+
+
+@pytest.mark.usefixtures("own")
+def test_a_program_that_listens_on_all_ipv6_addresses_serves_ipv4_too(proc: Proc) -> None:
+    proc.socket("tcp6", f"{EVERY6}:0050", f"{EVERY6}:0000", state=LISTENING)
+    assert closed(proc) == [("tcp", 80, "0.0.0.0", ""), ("tcp", 80, "::", "")]
+    assert closed(proc, lambda packet: ":" in packet.remote) == [("tcp", 80, "0.0.0.0", "")]
+
+
+@pytest.mark.usefixtures("own")
+def test_a_program_that_listens_on_both_by_itself_is_told_of_once_for_each(proc: Proc) -> None:
+    proc.socket("tcp", f"{NOBODY}:0050", f"{NOBODY}:0000", state=LISTENING)
+    proc.socket("tcp6", f"{EVERY6}:0050", f"{EVERY6}:0000", state=LISTENING, inode=2)
+    assert closed(proc) == [("tcp", 80, "0.0.0.0", ""), ("tcp", 80, "::", "")]
+
+
+def test_a_family_in_which_the_host_has_no_address_has_no_ports(proc: Proc, own: list[tuple[str, str]]) -> None:
+    del own[1]
+    proc.socket("tcp6", f"{EVERY6}:0050", f"{EVERY6}:0000", state=LISTENING)
+    assert closed(proc) == [("tcp", 80, "0.0.0.0", "")]
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("local", [HERE, NOBODY])
+def test_a_stranger_comes_in_by_the_interface_that_has_the_address(proc: Proc, local: str) -> None:
+    asked: list[Packet] = []
+    proc.socket("tcp", f"{local}:0050", f"{NOBODY}:0000", state=LISTENING)
+
+    def lets(packet: Packet) -> bool:
+        asked.append(packet)
+        return False
+
+    closed(proc, lets)
+    assert {(packet.direction, packet.local, packet.port, packet.interface) for packet in asked} == {
+        ("inbound", "192.0.2.11", 80, "eth0")
+    }
+
+
+@pytest.mark.usefixtures("own")
+def test_an_address_through_which_strangers_come_is_enough(proc: Proc, own: list[tuple[str, str]]) -> None:
+    own.append(("198.51.100.11", "eth2"))
+    proc.socket("tcp", f"{NOBODY}:0050", f"{NOBODY}:0000", state=LISTENING)
+    assert closed(proc, lambda packet: packet.interface == "eth2") == []
 
 
 # --- Refused ----------------------------------------------------------------------------------------------------------
