@@ -26,6 +26,7 @@ options:
     description:
       - The flows that the firewall shall have, as RV(netwall.datadog.traffic_policy#lookup:_raw) returns them.
       - An allowed flow beats a denied one of the same direction, protocol and port.
+      - Ids that begin with C(host-) or C(management-) are this module's own.
       - Required with O(state=present).
     type: list
     elements: dict
@@ -88,7 +89,8 @@ options:
   enable:
     description:
       - Switch the firewall on if it is off. Without it a firewall that is off is an error.
-      - A firewall that comes on refuses whatever comes in and has no rule that allows it.
+      - A firewall that comes on refuses whatever comes in and has no rule that allows it, whatever program listens there.
+        Check mode lists those programs as RV(closed_ports).
     type: bool
     default: false
   management:
@@ -103,6 +105,7 @@ options:
       - The networks from which the port of the management connection is allowed, as CIDRs.
       - If not set, a rule that is needed allows it from anywhere, because addresses may be translated on the way.
         If set, these networks are always allowed.
+      - They widen what gets in and never narrow it. What a rule of yours lets in comes in from wherever that rule says.
     type: list
     elements: str
     default: []
@@ -127,7 +130,9 @@ options:
     description:
       - A change is taken back by the host itself unless it is confirmed over a new connection within so many seconds.
         The new connection is opened by this task; nothing is left for you to do.
-      - V(0) makes a change final at once. A connection that crosses no network can't be confirmed, and needs V(0).
+      - V(0), which is the default of this module and not that of the role P(netwall.datadog.agent_firewall#role), makes
+        a change final at once. A connection that crosses no network can't be confirmed, and needs V(0).
+      - At most V(3600). A network over which a new connection takes long wants more than V(60).
     type: int
     default: 0
   reload:
@@ -187,10 +192,35 @@ EXAMPLES = r"""
   netwall.datadog.host_firewall:
     flows: "{{ lookup('netwall.datadog.traffic_policy', site='datadoghq.eu', products=['metrics', 'logs']).flows }}"
     enable: true
+    confirm_within: 60
+
+- name: Nothing but that leaves the host, and its operators come in from one network alone
+  netwall.datadog.host_firewall:
+    flows: "{{ lookup('netwall.datadog.traffic_policy').flows + own_flows }}"
+    enable: true
+    default_outbound: deny
+    management_networks: [192.0.2.0/24]
+    confirm_within: 60
+  vars:
+    own_flows:
+      - id: mail-tcp-25-out
+        direction: outbound
+        protocol: tcp
+        port: 25
+        networks: [192.0.2.25]
+        purpose: mail of this host's own programs
+      - {id: ssh-deny, direction: inbound, action: deny, protocol: tcp, port: 22, networks: [0.0.0.0/0, "::/0"]}
+
+- name: Over a connection that crosses no network a change is final at once
+  netwall.datadog.host_firewall:
+    flows: "{{ lookup('netwall.datadog.traffic_policy').flows }}"
+    confirm_within: 0
+  delegate_to: localhost
 
 - name: Nothing of it is left
   netwall.datadog.host_firewall:
     state: absent
+    confirm_within: 60
 """
 
 RETURN = r"""
@@ -211,7 +241,9 @@ removed:
   elements: str
   returned: success
 unchanged:
-  description: The ids of the flows whose rules stayed as they were.
+  description:
+    - The ids of the flows whose rules stayed as they were.
+    - A denied flow that has no rule because an allowed one overrules all of it is in none of these lists.
   type: list
   elements: str
   returned: success
@@ -235,6 +267,42 @@ transaction:
       description: V(committed), or V(taken back) where nobody confirmed it.
       type: str
   sample: {id: 1b4e28ba2fa143c3a37a0d3d1a1f7b0c, confirm_within: 60, state: committed}
+switches_on:
+  description: Whether the firewall is off and would be switched on.
+  type: bool
+  returned: in check mode
+  sample: true
+flows:
+  description:
+    - All flows as they would be applied, of the form of O(flows) - those that were given, those that a host needs where
+      outgoing traffic is denied (C(host-…)), and that of the rule that keeps the management connection
+      (C(management-…)).
+  type: list
+  elements: dict
+  returned: in check mode
+closed_ports:
+  description:
+    - The ports that programs listen on, other than on a loopback address, and that others can reach while the firewall is
+      off and could not once it is on. "Others" are addresses that no rule names.
+    - Empty where the run would not switch the firewall on.
+  type: list
+  elements: dict
+  returned: in check mode
+  contains:
+    protocol:
+      description: V(tcp) or V(udp).
+      type: str
+    port:
+      description: The port.
+      type: int
+    local_address:
+      description: The address that the program listens on; V(0.0.0.0) and V(::) are all of them.
+      type: str
+    program:
+      description: The program's name, empty where it can't be told.
+      type: str
+  sample:
+    - {protocol: tcp, port: 80, local_address: 0.0.0.0, program: nginx}
 refused_connections:
   description:
     - The connections that are open now and that the firewall would refuse if they were opened once this is done.
@@ -254,9 +322,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import published, transaction, watchdog
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.choice import choose
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.connections import open_connections, refused
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.connections import (
+    closed_ports,
+    open_connections,
+    refused,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.essentials import find_essentials
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import denied_in_vain, kept_flow
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session, find_session
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.sockets import is_own
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
@@ -290,6 +363,10 @@ ARGUMENT_SPEC = {
     "crosses_network": {"type": "bool", "default": False},
     "confirm": {"type": "str"},
 }
+
+
+# For so long the next run waits for a change that nobody confirms, and so does the play.
+_LONGEST_CONFIRMATION = 3600
 
 
 def main() -> None:
@@ -334,18 +411,39 @@ def _reconcile(params: dict[str, t.Any]) -> tuple[Outcome, dict[str, t.Any]]:
     applied = transaction.reconcile(backend, request, params["document"], within)
     done = {"id": applied.id, "confirm_within": within, "state": "pending" if within else "committed"}
     more = {"backend": backend.name, "transaction": done if applied.id else {}}
-    return _with_warnings(applied.outcome, warnings), more
+    return _with_warnings(applied.outcome, warnings, request), more
 
 
 def _predict(params: dict[str, t.Any]) -> tuple[Outcome, dict[str, t.Any]]:
     request, warnings = _request(params)
     backend = _backend(params)
-    more: dict[str, t.Any] = {"backend": "none", "transaction": {}, "refused_connections": []}
+    more: dict[str, t.Any] = {
+        "backend": "none",
+        "transaction": {},
+        "switches_on": False,
+        "flows": [],
+        "refused_connections": [],
+        "closed_ports": [],
+    }
     if not backend:
         return Outcome(changed=bool(Journal().state())), more
+    is_present = request.state == "present"
+    switches_on = is_present and not backend.presence().is_active
     plan = transaction.predict(backend, request)
-    more.update(backend=backend.name, refused_connections=refused(open_connections(), plan.lets))
-    return _with_warnings(plan.outcome, warnings), more
+    more.update(
+        backend=backend.name,
+        switches_on=switches_on,
+        flows=[flow.to_dict() for flow in _applied(request, plan.outcome)],
+        refused_connections=refused(open_connections(), plan.lets),
+        closed_ports=closed_ports(plan.lets) if switches_on else [],
+    )
+    return _with_warnings(plan.outcome, warnings, request), more
+
+
+def _applied(request: Request, outcome: Outcome) -> list[Flow]:
+    """All flows that the firewall has once this is done, the one for the management connection included."""
+    kept = kept_flow(request, (*outcome.added, *outcome.unchanged))
+    return [*request.flows, *([kept] if kept else [])] if request.state == "present" else []
 
 
 def _backend(params: dict[str, t.Any]) -> Backend | None:
@@ -354,8 +452,11 @@ def _backend(params: dict[str, t.Any]) -> Backend | None:
 
 def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
     """What is asked for, and what has to be said about it."""
-    if params["confirm_within"] < 0:
-        raise FirewallError("'confirm_within' is a number of seconds, 0 for a change that is final at once.")
+    if not 0 <= params["confirm_within"] <= _LONGEST_CONFIRMATION:
+        raise FirewallError(
+            f"'confirm_within' is {params['confirm_within']}; write a number of seconds from 1 to "
+            f"{_LONGEST_CONFIRMATION}, or 0 for a change that is final at once."
+        )
     if params["confirm_within"] and not params["crosses_network"]:
         raise FirewallError(
             "This play came in over a connection that crosses no network, so opening it anew would prove nothing; set "
@@ -375,13 +476,20 @@ def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
         state=params["state"],
         enable=params["enable"],
         management=params["management"],
-        management_networks=sort_networks(params["management_networks"]),
+        management_networks=_management_networks(params["management_networks"]),
         precedence=params["precedence"],
         session=_session(params),
         default_outbound=params["default_outbound"],
         reload=params["reload"],
     )
     return request, warnings
+
+
+def _management_networks(networks: t.Iterable[str]) -> tuple[str, ...]:
+    try:
+        return sort_networks(networks)
+    except FlowError as error:
+        raise FirewallError(f"The option management_networks is wrong: {error}") from None
 
 
 def _session(params: dict[str, t.Any]) -> Session | None:
@@ -400,8 +508,10 @@ def _session(params: dict[str, t.Any]) -> Session | None:
     return session
 
 
-def _with_warnings(outcome: Outcome, warnings: tuple[str, ...]) -> Outcome:
-    return dataclasses.replace(outcome, warnings=(*warnings, *outcome.warnings))
+def _with_warnings(outcome: Outcome, warnings: tuple[str, ...], request: Request) -> Outcome:
+    kept = kept_flow(request, (*outcome.added, *outcome.unchanged))
+    in_vain = denied_in_vain(kept, request.flows) if kept else ()
+    return dataclasses.replace(outcome, warnings=(*warnings, *in_vain, *outcome.warnings))
 
 
 def _lines(rules: tuple[str, ...]) -> str:

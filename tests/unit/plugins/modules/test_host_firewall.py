@@ -13,7 +13,12 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall import published, transaction, watchdog
-from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError, Outcome, Request
+from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import (
+    FirewallError,
+    Outcome,
+    Presence,
+    Request,
+)
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.essentials import Essentials
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.journal import Journal
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.session import Session
@@ -30,6 +35,7 @@ DNS = Flow("host-dns-udp-53-out", "outbound", "allow", "udp", 53, ("192.0.2.53/3
 OUTCOME = Outcome(
     added=(NTP.id,), shadowed=(CLOSED.id,), warnings=("Beware.",), before=("off",), after=("on",), changed=True
 )
+SSH = Flow("ssh-deny", "inbound", "deny", "tcp", 22, ANYWHERE)
 EMPTY = {"transaction": {}, "backend": "none"}
 
 
@@ -66,22 +72,24 @@ class Host:
 
     def __init__(self, folder: str) -> None:
         self.session: Session | None = SESSION
-        self.wall: t.Any = types.SimpleNamespace(name="wall")
+        self.is_active = True
+        self.wall: t.Any = types.SimpleNamespace(name="wall", presence=lambda: Presence(True, self.is_active, True))
         self.asked: list[t.Any] = []
         self.journal = Journal(folder)
         self.faults: list[Exception] = []
         self.id = "c1"
+        self.outcome = OUTCOME
 
     def reconcile(self, wall: object, request: Request, document: object, within: int) -> transaction.Applied:
         assert wall is self.wall
         self.asked.append((request, document, within))
         for fault in self.faults:
             raise fault
-        return transaction.Applied(OUTCOME, self.id)
+        return transaction.Applied(self.outcome, self.id)
 
     def predict(self, _wall: object, request: Request) -> t.Any:
         self.asked.append(request)
-        return types.SimpleNamespace(outcome=OUTCOME, lets=lambda _packet: False)
+        return types.SimpleNamespace(outcome=self.outcome, lets=lambda _packet: False)
 
     def run(self, module: Module) -> dict[str, t.Any]:
         with pytest.MonkeyPatch.context() as patched:
@@ -112,6 +120,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(host_firewall, "choose", lambda *_arguments: made.wall)
     monkeypatch.setattr(host_firewall, "Journal", lambda: made.journal)
     monkeypatch.setattr(host_firewall, "open_connections", list)
+    monkeypatch.setattr(host_firewall, "closed_ports", lambda lets: [f"a port, {lets(None)}"])
     monkeypatch.setattr(
         host_firewall, "find_essentials", lambda *_of_what, **_more: Essentials((DNS,), ("No time server.",))
     )
@@ -181,8 +190,22 @@ def test_what_crosses_no_network_can_not_be_confirmed(host: Host) -> None:
     assert "set 'confirm_within: 0'" in host.refusal(flows=[], confirm_within=60, crosses_network=False)
 
 
-def test_time_does_not_run_backwards(host: Host) -> None:
-    assert "'confirm_within' is a number of seconds" in host.refusal(flows=[], confirm_within=-1)
+@pytest.mark.parametrize("within", [-1, 3601])
+def test_a_time_to_confirm_that_is_none_is_refused_by_its_value(host: Host, within: int) -> None:
+    assert host.refusal(flows=[], confirm_within=within) == (
+        f"'confirm_within' is {within}; write a number of seconds from 1 to 3600, or 0 for a change that is final at "
+        "once."
+    )
+
+
+def test_an_hour_to_confirm_is_taken(host: Host) -> None:
+    host.request(flows=[], confirm_within=3600)
+
+
+def test_management_networks_that_are_none_are_refused_by_the_options_name(host: Host) -> None:
+    assert host.refusal(flows=[], management_networks=["192.0.2.7/24"]).startswith(
+        "The option management_networks is wrong: '192.0.2.7/24' has host bits set; "
+    )
 
 
 def test_a_connection_that_can_not_be_found_can_not_be_kept(host: Host) -> None:
@@ -257,6 +280,26 @@ def test_all_that_has_to_be_said_is_said(host: Host, monkeypatch: pytest.MonkeyP
     ]
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_denial_of_the_way_in_is_said_to_be_in_vain(host: Host, check_mode: bool) -> None:
+    host.outcome = Outcome(unchanged=("management-tcp-22-in",))
+    module = Module(flows=flows(SSH))
+    module.check_mode = check_mode
+    assert "ssh-deny" not in host.run(module)["unchanged"]
+    [sentence] = module.warnings
+    assert sentence == (
+        "Flow ssh-deny closes port 22/tcp, over which this play came in; it stays open from anywhere. "
+        "Set management_networks to narrow that."
+    )
+
+
+def test_a_denial_that_no_rule_of_ours_overrules_is_not(host: Host) -> None:
+    host.outcome = Outcome(unchanged=("ssh-deny",))
+    module = Module(flows=flows(SSH))
+    host.run(module)
+    assert module.warnings == []
+
+
 def test_a_diff_is_given_to_who_wants_it(host: Host) -> None:
     module = Module(flows=[])
     module._diff = True
@@ -272,6 +315,37 @@ def test_check_mode_does_nothing_and_tells_what_would_be_refused(host: Host, mon
     assert (result["backend"], result["transaction"], result["changed"]) == ("wall", {}, True)
     assert result["refused_connections"] == ["a connection", False]
     assert isinstance(host.asked[0], Request)
+
+
+def checked(host: Host, **asked: t.Any) -> dict[str, t.Any]:
+    module = Module(**asked)
+    module.check_mode = True
+    return host.run(module)
+
+
+def test_check_mode_tells_what_switching_on_closes(host: Host) -> None:
+    host.is_active = False
+    result = checked(host, flows=[], enable=True)
+    assert (result["switches_on"], result["closed_ports"]) == (True, ["a port, False"])
+
+
+@pytest.mark.parametrize(("is_active", "state"), [(True, "present"), (False, "absent")])
+def test_a_firewall_that_is_not_switched_on_closes_nothing_by_it(host: Host, is_active: bool, state: str) -> None:
+    host.is_active = is_active
+    result = checked(host, flows=[], state=state)
+    assert (result["switches_on"], result["closed_ports"]) == (False, [])
+
+
+def test_check_mode_tells_all_flows_those_that_nobody_gave_included(host: Host) -> None:
+    host.outcome = Outcome(added=("management-tcp-22-in",))
+    told = checked(host, flows=flows(NTP), default_outbound="deny", management_networks=["192.0.2.0/24"])["flows"]
+    assert [flow["id"] for flow in told] == [NTP.id, DNS.id, "management-tcp-22-in"]
+    assert told[:2] == flows(NTP, DNS)
+    assert told[2]["networks"] == ["192.0.2.0/24"]
+
+
+def test_once_all_is_removed_there_are_no_flows(host: Host) -> None:
+    assert checked(host, flows=flows(NTP), state="absent")["flows"] == []
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
