@@ -38,6 +38,8 @@ FLOW_OPTIONS: dict[str, dict[str, t.Any]] = {
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _LONGEST_ID = 80
+# How the ids of flows begin that nobody asked for.
+_OWN_IDS = ("host-", "management-")
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -66,7 +68,7 @@ class Flow:
 
     @classmethod
     def from_dict(cls, raw: t.Mapping[str, t.Any]) -> Flow:
-        """The flow that *raw* (see :data:`FLOW_OPTIONS`) describes; raises :class:`FlowError`."""
+        """The flow that *raw* (see :data:`FLOW_OPTIONS`), written by a user, describes; raises :class:`FlowError`."""
         name = _checked_id(raw.get("id"))
         unknown = sorted(set(raw) - set(FLOW_OPTIONS))
         if unknown:
@@ -157,11 +159,18 @@ def _checked_id(value: t.Any) -> str:
             f"A flow has the id {value!r}; an id is lower-case words and digits joined by hyphens, "
             f"at most {_LONGEST_ID} characters, such as logs-tcp-443-out."
         )
+    if value.startswith(_OWN_IDS):
+        raise FlowError(
+            f"A flow has the id {value!r}, but ids that begin with {' or '.join(_OWN_IDS)} belong to the flows that "
+            "keep the host and its management connection working; choose another."
+        )
     return value
 
 
 def _choice(name: str, raw: t.Mapping[str, t.Any], key: str, allowed: tuple[str, ...], default: str = "") -> str:
     value = raw.get(key) or default
+    if not value:
+        raise FlowError(f"Flow '{name}' has no {key}; it must have one of {', '.join(allowed)}.")
     if value not in allowed:
         raise FlowError(f"Flow '{name}' has the {key} {value!r}; it must be one of {', '.join(allowed)}.")
     return str(value)
@@ -178,12 +187,15 @@ def _checked_port(name: str, value: t.Any) -> int:
 
 
 def _checked_networks(name: str, value: t.Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not value:
+    networks = [value] if value and isinstance(value, str) else value
+    if not networks:
         raise FlowError(
             f"Flow '{name}' has no networks; list CIDRs, and write {' and '.join(ANYWHERE)} if you mean anywhere."
         )
+    if not isinstance(networks, (list, tuple)):
+        raise FlowError(f"Flow '{name}' has the networks {value!r}; write a list of CIDRs such as [192.0.2.0/24].")
     try:
-        return sort_networks(str(network) for network in value)
+        return sort_networks(str(network) for network in networks)
     except FlowError as error:
         raise FlowError(f"Flow '{name}': {error}") from None
 

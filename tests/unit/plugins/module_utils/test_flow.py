@@ -121,11 +121,40 @@ def test_a_word_that_is_no_choice_is_refused(key: str, choices: str) -> None:
     assert fault(**{key: "icmp"}) == f"Flow 'logs-tcp-443-out' has the {key} 'icmp'; it must be one of {choices}."
 
 
-@pytest.mark.parametrize("networks", [[], None, "192.0.2.0/24", {"192.0.2.0/24": 1}])
+@pytest.mark.parametrize("networks", [[], None, "", {}])
 def test_no_networks_are_refused_and_do_not_mean_anywhere(networks: t.Any) -> None:
     assert fault(networks=networks) == (
         "Flow 'logs-tcp-443-out' has no networks; list CIDRs, and write 0.0.0.0/0 and ::/0 if you mean anywhere."
     )
+
+
+def test_one_network_may_stand_alone() -> None:
+    assert flow(networks="203.0.113.130").networks == ("203.0.113.130/32",)
+
+
+@pytest.mark.parametrize("networks", [{"192.0.2.0/24": 1}, 7])
+def test_networks_that_are_no_list_are_refused(networks: t.Any) -> None:
+    assert fault(networks=networks) == (
+        f"Flow 'logs-tcp-443-out' has the networks {networks!r}; write a list of CIDRs such as [192.0.2.0/24]."
+    )
+
+
+@pytest.mark.parametrize(("key", "choices"), [("direction", "outbound, inbound"), ("protocol", "tcp, udp")])
+def test_a_flow_without_a_word_that_it_must_have_is_told_so(key: str, choices: str) -> None:
+    assert fault(**{key: None}) == f"Flow 'logs-tcp-443-out' has no {key}; it must have one of {choices}."
+
+
+@pytest.mark.parametrize("name", ["host-dns-udp-53-out", "management-tcp-22-in"])
+def test_an_id_that_belongs_to_a_flow_of_our_own_is_refused(name: str) -> None:
+    assert fault(id=name) == (
+        f"A flow has the id {name!r}, but ids that begin with host- or management- belong to the flows that keep the "
+        "host and its management connection working; choose another."
+    )
+
+
+@pytest.mark.parametrize("name", ["host", "hosts-tcp-80-out", "my-host-tcp-80-out", "management"])
+def test_an_id_that_only_resembles_one_of_ours_is_taken(name: str) -> None:
+    assert flow(id=name).id == name
 
 
 @pytest.mark.parametrize(
