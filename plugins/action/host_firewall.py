@@ -26,6 +26,16 @@ _LONGEST_CHANGE = 180
 _LONGEST_WAIT = 2**30
 
 
+def _why(last_cut: str, within: int) -> str:
+    """What may have kept a change from being confirmed, and what to do; *last_cut* is what a vain attempt said."""
+    said = " ".join(last_cut.split()).rstrip(".")
+    return (
+        f"{f'The last attempt to connect that failed said: {said}. ' if said else ''}"
+        "Either something in the new rules cuts this connection (see 'management' and 'management_networks'), or a new "
+        f"connection takes longer than 'confirm_within: {within}', which a slow network wants higher."
+    )
+
+
 class ActionModule(ActionBase):
     """Runs the module on the host, and confirms over a new connection what it did."""
 
@@ -47,8 +57,9 @@ class ActionModule(ActionBase):
         """Ask the host over a new connection to keep the change; what that makes of the result."""
         within = transaction["confirm_within"]
         order = {"state": self._task.args.get("state", "present"), "flows": [], "confirm": transaction["id"]}
-        deadline = time.monotonic() + within + _GRACE
-        while time.monotonic() < deadline:
+        begun = time.monotonic()
+        last_cut = ""
+        while time.monotonic() < begun + within + _GRACE:
             try:
                 # A host that dies now leaves a connection that says nothing.
                 with self._answer_awaited(_GRACE):
@@ -58,16 +69,19 @@ class ActionModule(ActionBase):
                 answer = {"failed": True, "unreachable": True, "msg": str(error)}
             if not answer.get("unreachable"):
                 break
+            last_cut = str(answer.get("msg", ""))
             time.sleep(_PAUSE)
         if not answer.get("failed"):
             return {"transaction": {**transaction, "state": "committed"}}
         if answer.get("unreachable"):
             msg = (
                 f"No new connection to the host could be opened within {within} seconds of the change, nor since. The "
-                f"host takes the change back by itself; the last attempt said: {answer.get('msg')}"
+                "host takes the change back by itself."
             )
         else:
             msg = answer.get("msg", "The host did not confirm the change.")
+        if last_cut or time.monotonic() - begun >= within:
+            msg = f"{msg} {_why(last_cut, within)}"
         nothing: dict[str, list[str]] = {"added": [], "removed": [], "unchanged": []}
         return {
             **nothing,

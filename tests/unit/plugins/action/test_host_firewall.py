@@ -20,8 +20,13 @@ FLOWS = [{"id": "ntp-udp-123-out"}]
 PENDING = {"id": "c1", "confirm_within": 60, "state": "pending"}
 CHANGED = {"changed": True, "added": ["ntp-udp-123-out"], "removed": [], "unchanged": [], "transaction": PENDING}
 CONFIRMED: dict[str, t.Any] = {"changed": False}
-UNREACHABLE = {"unreachable": True, "failed": True, "msg": "Data could not be sent to remote host."}
+UNREACHABLE = {"unreachable": True, "failed": True, "msg": "Data could not be sent\nto remote host."}
 TOO_LATE = {"failed": True, "msg": "Nobody confirmed the change in time."}
+CUT = "Data could not be sent to remote host."
+CAUSES = (
+    "Either something in the new rules cuts this connection (see 'management' and 'management_networks'), or a new "
+    "connection takes longer than 'confirm_within: 60', which a slow network wants higher."
+)
 
 
 class Host:
@@ -132,7 +137,7 @@ def test_a_host_that_took_the_change_back_says_so_and_nothing_was_changed() -> N
     assert run(host, confirm_within=60) == {
         "failed": True,
         "changed": False,
-        "msg": "Nobody confirmed the change in time.",
+        "msg": f"Nobody confirmed the change in time. The last attempt to connect that failed said: {CUT} {CAUSES}",
         "added": [],
         "removed": [],
         "unchanged": [],
@@ -141,16 +146,22 @@ def test_a_host_that_took_the_change_back_says_so_and_nothing_was_changed() -> N
 
 
 def test_what_the_host_refuses_is_not_asked_twice() -> None:
-    host = Host(CHANGED, TOO_LATE)
-    run(host, confirm_within=60)
+    host = Host(CHANGED, {"failed": True, "msg": "The change can't be kept."})
+    assert run(host, confirm_within=60)["msg"] == "The change can't be kept."
     assert host.did.count("reset") == 1
+
+
+def test_a_connection_that_took_too_long_is_a_cause_too(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(CHANGED, TOO_LATE)
+    monkeypatch.setattr(host, "reset", lambda: clock.append(clock.pop() + 60))
+    assert run(host, confirm_within=60)["msg"] == f"Nobody confirmed the change in time. {CAUSES}"
 
 
 def test_a_host_that_stays_away_is_given_up_some_time_after_it_took_the_change_back(clock: list[float]) -> None:
     result = run(Host(CHANGED, UNREACHABLE), confirm_within=60)
     assert result["msg"] == (
         "No new connection to the host could be opened within 60 seconds of the change, nor since. The host takes the "
-        "change back by itself; the last attempt said: Data could not be sent to remote host."
+        f"change back by itself. The last attempt to connect that failed said: {CUT} {CAUSES}"
     )
     assert (result["failed"], result["changed"], result["transaction"]["state"]) == (True, False, "taken back")
     assert clock[0] - 1000.0 > 60
