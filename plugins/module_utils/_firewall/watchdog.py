@@ -112,8 +112,11 @@ def start(change: str, maker: tuple[int, str]) -> None:
             "OOMScoreAdjust=-1000",
             "TimeoutStopSec=5s",
         )
-        unit = f"--unit=netwall-datadog-watchdog-{change}"
-        run(["systemd-run", "--quiet", "--collect", unit, *(f"--property={option}" for option in options), *command])
+        names = (
+            f"--unit=netwall-datadog-watchdog-{change}",
+            "--description=Take back a change of the firewall unless it is confirmed in time",
+        )
+        run(["systemd-run", "--quiet", "--collect", *names, *(f"--property={option}" for option in options), *command])
     except FirewallError:
         # A systemd that can't be talked to is as good as none.
         _start_apart(command)

@@ -15,7 +15,9 @@ As a program (see ``watchdog.py``)::
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import syslog
 import time
 import typing as t
 
@@ -84,18 +86,28 @@ def _boot(journal: Journal) -> int:
                 pending = journal.pending()
                 if pending:
                     take_back(journal, pending)
+                    _tell(_sentence(pending, "was not confirmed before the host went down"))
             return 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the boot has to go on
-            _tell(error)
+            _tell(f"{type(error).__name__}: {error}")
     if pending:
         # Its maker is dead, so it is tried again and again.
         watchdog.start(pending.id, this_process())
     return 1
 
 
-def _tell(error: Exception) -> None:
-    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+def _sentence(pending: Pending, fate: str) -> str:
+    return f"netwall.datadog: change {pending.id} {fate}; the old rules are back."
+
+
+def _tell(what: str) -> None:
+    """Leave word of it: in the journal, or where our standard error does not lead there, in the system's log."""
+    sys.stderr.write(f"{what}\n")
     sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        error = os.fstat(2)
+        if os.environ.get("JOURNAL_STREAM") != f"{error.st_dev}:{error.st_ino}":
+            syslog.syslog(syslog.LOG_WARNING, what)
 
 
 def _is_over(journal: Journal, change: str, maker: tuple[int, str]) -> bool:
@@ -109,13 +121,16 @@ def _is_over(journal: Journal, change: str, maker: tuple[int, str]) -> bool:
                 # It may have been confirmed, or just been finished by its run, while we waited for our turn.
                 if _is_due(journal, change, maker):
                     take_back(journal, pending)
+                    is_late = pending.is_applied
+                    fate = "was not confirmed within its time" if is_late else "was left half done by a run that died"
+                    _tell(_sentence(pending, fate))
                 return journal.pending() is None
             if not pending:
                 # The run died between getting ready and the first step, or between the last and cleaning up.
                 close(journal)
             return True
     except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would try again
-        _tell(error)
+        _tell(f"{type(error).__name__}: {error}")
         time.sleep(_PAUSE)
         return False
 

@@ -88,6 +88,7 @@ def test_under_systemd_the_watchdog_is_in_nobodys_session(host: Path, monkeypatc
     commands: list[list[str]] = []
     armed(host, monkeypatch, commands)
     assert commands[0][0] == "systemd-run"
+    assert "--description=Take back a change of the firewall unless it is confirmed in time" in commands[0]
     assert commands[0][-6:] == [sys.executable, str(host / "way-back.zip"), "watch", "c1", "7", "99"]
 
 

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
+import syslog
 import typing as t
 
 import pytest
@@ -183,6 +185,37 @@ def test_what_keeps_room_for_the_way_back_is_there_as_long_as_there_is_one(wall:
     assert "ballast" not in left(tmp_path)
 
 
+# --- What is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the system's log is told."""
+    told: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda _priority, what: told.append(what))
+    return told
+
+
+@pytest.mark.usefixtures("wall")
+def test_a_change_that_was_not_confirmed_is_told_with_its_fate(
+    capfd: pytest.CaptureFixture[str], log: list[str]
+) -> None:
+    kept().open(Pending("c1", "wall", OLD, STATE, boot_id(), deadline=now() - 1))
+    assert way_back.main(["watch", "c1", "1", "an earlier process"]) == 0
+    sentence = "netwall.datadog: change c1 was not confirmed within its time; the old rules are back."
+    assert capfd.readouterr().err == f"{sentence}\n"
+    assert log == [sentence]
+
+
+@pytest.mark.usefixtures("wall")
+def test_what_the_journal_hears_is_not_told_twice(monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    error = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{error.st_dev}:{error.st_ino}")
+    kept().open(Pending("c1", "wall", OLD, STATE, boot_id()))
+    assert way_back.main(["boot"]) == 0
+    assert log == []
+
+
 # --- Any Python of a host ---------------------------------------------------------------------------------------------
 
 
@@ -192,9 +225,15 @@ def pythons() -> t.Mapping[str, Path]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("order", [["boot"], ["watch", "c1", "1", "an earlier process"]])
+@pytest.mark.parametrize(
+    ("order", "fate"),
+    [
+        (["boot"], "was not confirmed before the host went down"),
+        (["watch", "c1", "1", "an earlier process"], "was left half done by a run that died"),
+    ],
+)
 def test_every_python_takes_back_with_nothing_but_the_archive(
-    wall: _wall.Wall, tmp_path: Path, pythons: t.Mapping[str, Path], version: str, order: list[str]
+    wall: _wall.Wall, tmp_path: Path, pythons: t.Mapping[str, Path], version: str, order: list[str], fate: str
 ) -> None:
     if version not in pythons:
         pytest.skip(f"there is no Python {version} here")
@@ -204,6 +243,6 @@ def test_every_python_takes_back_with_nothing_but_the_archive(
     wall.write(HALF)
     argv = [str(pythons[version]), "-I", "-S", "-B", "-W", "error", watchdog.CODE, *order]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"netwall.datadog: change c1 {fate}; the old rules are back.\n")
     assert wall.rules() == OLD
     assert left(tmp_path) == {*OLD, "state.json"}
