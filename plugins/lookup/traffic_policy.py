@@ -271,9 +271,14 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions, load
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.source import SourceError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._lookup import LookupOptionsError, read_options
+from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, needs_document
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
 
 
 class LookupModule(LookupBase):
@@ -287,7 +292,16 @@ class LookupModule(LookupBase):
             options = read_options(self, self._templar, variables, kwargs)
             ranges = RangesOptions.from_mapping(options)
             request = Request.from_options(options, ranges)
-            document = load(ranges) if needs_document(request) else None
+            hint = "" if options["url"] else hint_at_sites(ranges.site)
+            document = _load(ranges, hint) if needs_document(request) else None
             return [build(request, document).to_dict()]
         except (IpRangesError, LookupOptionsError, PolicyError) as error:
             raise AnsibleLookupError(str(error)) from None
+
+
+def _load(ranges: RangesOptions, hint: str) -> Document:
+    """The document; where it can't be fetched, the error ends with *hint*: a mistyped site shows as no server."""
+    try:
+        return load(ranges)
+    except SourceError as error:
+        raise SourceError(f"{error}{hint}") from None

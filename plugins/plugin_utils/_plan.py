@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
@@ -44,6 +45,16 @@ class Hop:
     def section(self) -> str | None:
         """The section of the document whose addresses the host itself must reach, if any."""
         return None if self.is_proxied else self.route.section
+
+
+def hint_at_sites(name: str) -> str:
+    """What to say beside the news that the ranges of the site *name* can't be had; empty for a site of the catalog."""
+    known = [site.site for site in catalog.SITES]
+    if name in known:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f" The catalog does not know the site {name} ({meant}Datadog's sites are {', '.join(known)})."
 
 
 class Plan:

@@ -17,6 +17,8 @@ import yaml
 
 from ansible_collections.netwall.datadog.plugins.lookup import traffic_policy
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.source import SourceError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 from ansible_collections.netwall.datadog.tests._tool import ROOT, environment, run
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT
@@ -181,6 +183,17 @@ def test_a_document_that_no_flow_needs_is_not_read(played: Played) -> None:
 def test_what_is_wrong_is_a_sentence(played: Played, case: str, sentence: str) -> None:
     assert sentence in played.failed[case]
     assert "Traceback" not in played.failed[case]
+
+
+@pytest.mark.parametrize("hint", ["", hint_at_sites("datadoghq.con")])
+def test_a_document_that_can_not_be_fetched_ends_with_the_hint(monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
+    def load(_ranges: object) -> t.NoReturn:
+        raise SourceError("No such server.")
+
+    monkeypatch.setattr(traffic_policy, "load", load)
+    with pytest.raises(SourceError) as caught:
+        traffic_policy._load(t.cast("t.Any", None), hint)
+    assert str(caught.value) == f"No such server.{hint}"
 
 
 def test_the_password_of_a_proxy_is_printed_nowhere(played: Played) -> None:

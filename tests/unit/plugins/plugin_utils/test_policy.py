@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWHERE, Flow, sort_networks
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import parse
+from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, needs_document
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request
 from ansible_collections.netwall.datadog.tests._tool import ROOT
@@ -205,6 +206,19 @@ def test_a_site_that_the_catalog_does_not_know_is_used_with_a_warning() -> None:
         "browser-intake-dd-example.test",
     ]
     assert warned("does not know the site dd.example.test", **options)
+
+
+def test_who_may_have_mistyped_a_site_is_told_which_there_are() -> None:
+    said = hint_at_sites("datadoghq.con")
+    assert said.startswith(
+        " The catalog does not know the site datadoghq.con (did you mean datadoghq.com? Datadog's sites are "
+    )
+    assert all(site.site in said for site in catalog.SITES)
+    assert "did you mean" not in hint_at_sites("ranges.example.test")
+
+
+def test_a_site_of_the_catalog_needs_no_hint() -> None:
+    assert hint_at_sites("datadoghq.eu") == ""
 
 
 @pytest.mark.parametrize("site", ["US1", "eu1", "US1-FED"])
