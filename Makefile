@@ -17,7 +17,7 @@ help: ## list what there is (the default)
 demo: ## harden a disposable host and show what passes and what does not
 	$(IN_ENV) tests/lab/demo.sh $(ARGS)
 
-test: ## all tests: unit, quality, integration
+test: ## unit, quality and integration tests; those that take long are left to soak
 	$(IN_ENV) pytest $(ARGS)
 
 unit: ## the tests that need nothing but Python
@@ -45,10 +45,10 @@ compat: ## unit tests and a playbook on the oldest and newest ansible-core
 bench: ## the benchmarks
 	$(IN_ENV) tests/bench/run.sh $(ARGS)
 
-lab-up: ## start the lab: disposable hosts and an internet of their own
+lab-up: ## start the lab and its hosts: ARGS='h1 h2=trixie h3=firewalld:trixie' (NAME, NAME=RELEASE, NAME=IMAGE:RELEASE)
 	$(IN_ENV) tests/lab/lab.py up $(ARGS)
 
-lab-down: ## stop the lab
+lab-down: ## stop the lab, or of its hosts: ARGS='h1'
 	$(IN_ENV) tests/lab/lab.py down $(ARGS)
 
 lab-shell: ## a shell in the lab

@@ -89,8 +89,8 @@ options:
   enable:
     description:
       - Switch the firewall on if it is off. Without it a firewall that is off is an error.
-      - A firewall that comes on refuses whatever comes in and has no rule that allows it, whatever program listens there.
-        Check mode lists those programs as RV(closed_ports).
+      - A firewall that comes on refuses whatever comes in and has no rule that allows it, whatever program listens
+        there. Check mode lists those programs as RV(closed_ports).
     type: bool
     default: false
   management:
@@ -282,8 +282,8 @@ flows:
   returned: in check mode
 closed_ports:
   description:
-    - The ports that programs listen on, other than on a loopback address, and that others can reach while the firewall is
-      off and could not once it is on. "Others" are addresses that no rule names.
+    - The ports that programs listen on, other than on a loopback address, and that others can reach while the firewall
+      is off and could not once it is on. "Others" are addresses that no rule names.
     - Empty where the run would not switch the firewall on.
   type: list
   elements: dict
