@@ -183,11 +183,12 @@ def look() -> dict[str, str]:
             if path.is_file() and says_rules(path.name):
                 text = path.read_text(encoding="utf-8", errors="replace")
                 found[str(path)] = f"{path.stat().st_mode:o}\n{as_meant(path.name, text)}"
-    found[str(STATE)] = as_state(STATE.read_text(encoding="utf-8")) if STATE.exists() else ""
+    found[str(STATE)], stood_before = as_state(STATE.read_text(encoding="utf-8")) if STATE.exists() else ("", "")
     for program in ("iptables-save", "ip6tables-save"):
         found[program] = without_counters(printed(program))
     found["nft"] = as_chains(json.loads(printed("nft", "--json", "--stateless", "list", "ruleset"))["nftables"])
-    found["settings"] = "".join(f"{path} {path.read_text()}" for path in sorted(Path("/").glob(SETTINGS)))
+    settings = "".join(f"{path} {path.read_text()}" for path in sorted(Path("/").glob(SETTINGS)))
+    found["settings"] = settings + stood_before
     return found
 
 
@@ -216,10 +217,15 @@ def as_elements(element: ElementTree.Element, depth: int = 0) -> str:
     return f"{'  ' * depth}{element.tag} {json.dumps(said, sort_keys=True)}\n{inside}"
 
 
-def as_state(text: str) -> str:
-    """What state.json says, but for what differs from run to run."""
+def as_state(text: str) -> tuple[str, str]:
+    """What state.json says, but for what differs from run to run; and of this what differs from boot to boot.
+
+    That is what stood before the firewall was switched on: settings, and whether the kernel had tables already.
+    """
     state = json.loads(text)
-    return json.dumps({key: state[key] for key in {*state} - {"time", "transaction"}}, sort_keys=True, indent=1)
+    stood_before = state.get("record", {}).pop("switched_on", None)
+    kept = {key: state[key] for key in {*state} - {"time", "transaction"}}
+    return json.dumps(kept, sort_keys=True, indent=1), json.dumps(stood_before, sort_keys=True, indent=1)
 
 
 def litter() -> list[str]:

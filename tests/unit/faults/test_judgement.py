@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 
 import pytest
@@ -111,6 +112,13 @@ def test_a_damaged_file_of_ours_counts_as_it_stands() -> None:
 
 def test_when_a_state_came_about_does_not_count() -> None:
     assert as_state(STATE_FILE) == as_state(STATE_FILE.replace("noon", "night").replace('"a"', '"b"'))
+
+
+def test_what_stood_before_the_firewall_was_switched_on_counts_apart() -> None:
+    states = [json.dumps({"record": {"switched_on": {"chains": {"4": found}}}}) for found in ([], ["INPUT"])]
+    (kept, before), (kept_too, before_too) = map(as_state, states)
+    assert kept == kept_too
+    assert before != before_too
 
 
 def test_of_which_flows_a_state_is_counts() -> None:

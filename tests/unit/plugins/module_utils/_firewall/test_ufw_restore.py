@@ -294,22 +294,22 @@ def test_a_ufw_command_that_had_read_the_taken_back_rules_does_not_bring_them_ag
         assert machine.kernel[4].chains == machine.loaded()[4].chains
 
 
-def test_a_ufw_command_that_does_not_end_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with host(rules_of([])) as machine:
+def test_a_ufw_command_that_does_not_end_is_waited_for_once() -> None:
+    with host(rules_of([])) as machine, pytest.MonkeyPatch.context() as late:
         before = _file(machine)
         plan = run(machine, Request((LOGS,), management=False), {})
-        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {("7", "1")})
+        late.setattr(ufw, "_ufw_commands", lambda: {("7", "1")})
         waited: list[object] = []
-        monkeypatch.setattr(ufw, "_wait_for_end", waited.append)
+        late.setattr(ufw, "_wait_for_end", waited.append)
         take_back(machine, plan)
         assert (_file(machine), waited) == (before, [{("7", "1")}])
 
 
-def test_ufw_commands_that_keep_coming_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    with host(rules_of([])) as machine:
+def test_ufw_commands_that_keep_coming_are_told_of() -> None:
+    with host(rules_of([])) as machine, pytest.MonkeyPatch.context() as late:
         plan = run(machine, Request((LOGS,), management=False), {})
         numbers = itertools.count()
-        monkeypatch.setattr(ufw, "_ufw_commands", lambda: {(f"{next(numbers)}", "1")})
+        late.setattr(ufw, "_ufw_commands", lambda: {(f"{next(numbers)}", "1")})
         with pytest.raises(FirewallError, match=r"^ufw commands keep coming"):
             take_back(machine, plan)
 
