@@ -462,6 +462,9 @@ def _request(params: dict[str, t.Any]) -> tuple[Request, tuple[str, ...]]:
             "This play came in over a connection that crosses no network, so opening it anew would prove nothing; set "
             "'confirm_within: 0' (in the role: 'agent_firewall_confirm_within: 0') to make the change final at once."
         )
+    if params["flows"] is None and params["state"] == "present":
+        # A variable that is null by mistake must not take every rule away.
+        raise FirewallError("'flows' is null; write a list, and an empty one ([]) where there shall be none.")
     flows = merge(Flow.from_dict(flow) for flow in params["flows"] or [])
     denied = [(flow.protocol, flow.port) for flow in flows if (flow.direction, flow.action) == ("inbound", "deny")]
     warnings = tuple(map(published.warning, published.published_ports(denied)))

@@ -110,6 +110,7 @@ class Transaction:
             if state != self._journal.state():
                 self._journal.save_state(state)
             return
+        self.step("Making the change final")
         new_state = {**state, "transaction": self.id} if state else {}
         if not confirm_within:
             _commit(self._journal, new_state)

@@ -258,6 +258,10 @@ def test_a_system_that_does_not_let_us_is_told_in_a_sentence(host: Host) -> None
     )
 
 
+def test_flows_that_are_null_are_no_order_to_remove_all(host: Host) -> None:
+    assert host.refusal(flows=None) == "'flows' is null; write a list, and an empty one ([]) where there shall be none."
+
+
 @pytest.mark.parametrize("session", [None, Session("127.0.0.1", 50123, "127.0.0.1", 22)])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_what_a_new_connection_could_not_prove_is_not_to_be_confirmed(

@@ -415,6 +415,20 @@ def test_the_connection_that_the_change_came_in_on_proves_nothing_nor_does_none(
     assert pending(wall)
 
 
+def test_what_can_not_be_made_final_is_told_and_taken_back(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, left = Journal.save_state, [True]
+
+    def full_disk(journal: Journal, state: t.Mapping[str, t.Any]) -> None:
+        if left and state:
+            left.clear()
+            raise OSError(28, "No space left on device")
+        save(journal, state)
+
+    monkeypatch.setattr(Journal, "save_state", full_disk)
+    assert fault(wall, NTP) == "Making the change final failed: No space left on device; the old rules are back."
+    assert (holds(wall), pending(wall)) == (True, None)
+
+
 def test_what_can_not_be_kept_is_not_confirmed(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     applied = reconcile(wall, NTP, confirm_within=60)
 
