@@ -109,6 +109,8 @@ class Transaction:
         if not self._pending:
             if state != self._journal.state():
                 self._journal.save_state(state)
+            # A removal that lost its power may have left empty folders.
+            self._journal.tidy()
             return
         self.step("Making the change final")
         new_state = {**state, "transaction": self.id} if state else {}

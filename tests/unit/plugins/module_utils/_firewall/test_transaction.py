@@ -343,6 +343,12 @@ def test_what_a_power_cut_after_a_commit_left_is_cleared_away(wall: Wall, monkey
     assert cleared == [True]
 
 
+def test_folders_that_a_power_cut_after_a_removal_left_are_cleared_away(wall: Wall, tmp_path: Path) -> None:
+    (tmp_path / "netwall").mkdir()
+    reconcile(wall, state="absent")
+    assert not (tmp_path / "netwall").exists()
+
+
 def test_what_another_firewall_left_is_nothing_to_this_one(wall: Wall) -> None:
     assert wall.journal
     wall.journal.save_state({"backend": "another", "record": {"switched_on": {}}})
