@@ -277,11 +277,13 @@ def make_plan(host: Host, request: Request, record: t.Mapping[str, t.Any]) -> Pl
     switch_off = absent and bool(switched_on)
     theirs = _theirs(host.running)
     judge = _judge(theirs, request)
-    rules = _rules(request, switched_on, theirs, rules_in(parse_files(host.texts)))
+    asked = _rules(request, switched_on, theirs, rules_in(parse_files(host.texts)))
+    refused = theirs.refused_sources if theirs and request.precedence == "theirs" else ()
+    rules = tuple(part for rule in asked for part in _without(rule, refused))
     plan = Plan(
         host=host,
         request=request,
-        wanted=compile_layout(rules, request.precedence, not absent and request.default_outbound == "deny"),
+        wanted=_layout(asked, rules, request),
         rules=rules,
         theirs=theirs,
         judge=judge,
@@ -305,15 +307,33 @@ def _switched_on(host: Host, request: Request, record: t.Mapping[str, t.Any], sw
 def _rules(
     request: Request, switched_on: t.Mapping[str, t.Any], theirs: TheirStanding | None, earlier: tuple[Rule, ...]
 ) -> tuple[Rule, ...]:
-    """The rules to have, each of one flow and with its canonical networks, without those that *theirs* keep out."""
+    """The rules to have, each of one flow and with its canonical networks, whatever others keep out of them."""
     if request.state == "absent":
         return ()
     flows = [rule for flow in merge(request.flows) for rule in rules_of(canonical(flow))]
     # Of a firewalld that is off nobody can say what it will let in; and what we found then, later runs keep to.
     judge = _judge(None if switched_on else theirs, request)
     kept = rules_to_keep(request, judge, _deciding(flows, request), switched_on.get("peers", []), earlier)
-    refused = theirs.refused_sources if theirs and request.precedence == "theirs" else ()
-    return tuple(part for rule in (*flows, *kept) for part in _without(rule, refused))
+    return (*flows, *kept)
+
+
+def _layout(asked: tuple[Rule, ...], rules: tuple[Rule, ...], request: Request) -> Layout:
+    """*rules* in firewalld's terms, with a place for all that was *asked*.
+
+    So what others keep out is a question of entries alone, also where nothing is left of a flow.
+    """
+    deny_outbound = request.state != "absent" and request.default_outbound == "deny"
+    layout = compile_layout(asked, request.precedence, deny_outbound)
+    if rules == asked:
+        return layout
+    left = compile_layout(rules, request.precedence, deny_outbound).sets
+    return dataclasses.replace(
+        layout,
+        sets={
+            name: dataclasses.replace(each, entries=left[name].entries if name in left else frozenset())
+            for name, each in layout.sets.items()
+        },
+    )
 
 
 def _without(rule: Rule, refused: Ranges) -> t.Iterator[Rule]:

@@ -342,6 +342,18 @@ def test_other_sources_in_a_zone_that_drops_need_no_reload() -> None:
     assert not plan.needs_reload
 
 
+def test_a_flow_of_which_nothing_is_left_keeps_its_place_so_that_more_of_it_needs_no_reload() -> None:
+    inside = replace(HOOK, networks=("203.0.113.16/28",))
+    plan = make_plan(with_theirs(**shut_out("203.0.113.0/24")), asked(inside), {})
+    assert not plan.lets(arriving("203.0.113.17"))
+    host = with_theirs(plan.wanted, **shut_out("203.0.113.0/24"))
+    assert not make_plan(host, asked(inside), {}).outcome.changed
+    more = make_plan(host, asked(replace(HOOK, networks=("203.0.113.16/28", "198.51.100.0/24"))), {})
+    assert more.outcome.changed
+    assert not more.needs_reload
+    assert more.lets(arriving("198.51.100.1"))
+
+
 def test_the_management_port_is_not_opened_to_sources_that_a_zone_drops() -> None:
     request = asked(SSH_IN, session=SESSION, management_networks=("203.0.113.0/24",))
     plan = make_plan(with_theirs(**shut_out("203.0.113.128/25")), request, {})
