@@ -18,6 +18,9 @@ import typing as t
 
 import trustme
 
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
 # What a server does with one GET request.
 Answer = t.Callable[["_Handler"], None]
 
@@ -36,6 +39,16 @@ def body(data: bytes, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
+def versioned(data: bytes, etag: str) -> Answer:
+    """A whole answer that has a name, or none of it to who knows that name already."""
+
+    def answer(handler: _Handler) -> None:
+        is_known = handler.headers.get("If-None-Match") == etag
+        body(b"" if is_known else data, 304 if is_known else 200, ETag=etag)(handler)
+
+    return answer
+
+
 def redirect(location: str) -> Answer:
     """Send the client elsewhere."""
     return body(b"", 302, Location=location)
@@ -47,6 +60,19 @@ def cut_off(data: bytes) -> Answer:
     def answer(handler: _Handler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(data) + 1))
+        handler.end_headers()
+        handler.wfile.write(data)
+        handler.close_connection = True
+
+    return answer
+
+
+def short(data: bytes) -> Answer:
+    """Promise one byte less than there is."""
+
+    def answer(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data) - 1))
         handler.end_headers()
         handler.wfile.write(data)
         handler.close_connection = True
@@ -81,7 +107,10 @@ def drip(handler: _Handler) -> None:
 
 
 class HttpsServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Gives each path its answers in turn, and the last one for ever; ``requests`` has the paths and headers seen."""
+    """Gives each path its answers in turn, and the last one for ever.
+
+    ``requests`` has the paths and headers seen, ``connections`` how many of these were opened.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -93,6 +122,7 @@ class HttpsServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         certificate.configure_cert(self.tls)
         self.answers: dict[str, list[Answer]] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.connections = 0
         self.closing = threading.Event()
 
     @property
@@ -109,8 +139,14 @@ class HttpsServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.answers[path] = list(answers)
         return self.url(path)
 
+    def want_certificate(self, ca_path: Path) -> None:
+        """Speak with nobody whose certificate is not of this authority."""
+        self.tls.load_verify_locations(ca_path)
+        self.tls.verify_mode = ssl.CERT_REQUIRED
+
     def finish_request(self, request: t.Any, client_address: t.Any) -> None:
         """Speak TLS, here in the thread of this connection."""
+        self.connections += 1
         # The handler closes what wrap_socket makes; the plain socket is left without a descriptor.
         with self.tls.wrap_socket(request, server_side=True) as encrypted:
             super().finish_request(encrypted, client_address)

@@ -34,8 +34,11 @@ def play(
     group_vars: dict[str, t.Any] | None = None,
     arguments: t.Sequence[str] = (),
     environment: t.Mapping[str, str] | None = None,
+    hosts: t.Sequence[str] = ("localhost",),
 ) -> Played:
     """Run `tasks` on this machine from a playbook in `folder`; give the variables named in `values` afterwards.
+
+    `hosts` are names in the inventory: whatever they are called, all is done on this machine.
 
     A playbook that fails fails the test: a task that may fail has `ignore_errors`.
     """
@@ -46,14 +49,26 @@ def play(
     (folder / "group_vars").mkdir(exist_ok=True)
     (folder / "group_vars" / "all.yml").write_text(yaml.safe_dump(group_vars or {}))
     playbook = folder / "playbook.yml"
-    head = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    head = {"hosts": "all", "connection": "local", "gather_facts": False}
     playbook.write_text(yaml.safe_dump([{**head, "tasks": tasks}], sort_keys=False, allow_unicode=True))
     done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", *arguments, str(playbook)],
+        [
+            sys.executable,
+            "-m",
+            "ansible",
+            "playbook",
+            "-i",
+            "".join(f"{host}," for host in hosts),
+            *arguments,
+            str(playbook),
+        ],
         cwd=folder,
         env={
             **{name: value for name, value in os.environ.items() if name.upper() not in _HIDDEN},
             "NO_COLOR": "1",
+            # The tests' documents have documentation addresses.
+            "NETWALL_DATADOG_ALLOW_RESERVED": "true",
+            "XDG_CACHE_HOME": str(folder / "cache"),
             **(environment or {}),
         },
         stdin=subprocess.DEVNULL,

@@ -19,6 +19,7 @@ description:
   - A document that is not what Datadog publishes is refused as a whole.
 extends_documentation_fragment:
   - netwall.datadog.ip_ranges
+  - netwall.datadog.ip_ranges.query
   - netwall.datadog.ip_ranges.lookup
 options:
   _terms:
@@ -33,9 +34,8 @@ notes:
     in it, and where there is but one network something that looks like a list of one and is none.
   - The variable V(datadog_site) may be a template; it is the one that Datadog's own role uses. An empty one counts as
     not set.
-  - Proxies are taken from the environment of the controller (E(HTTPS_PROXY), E(NO_PROXY)), and so are the CA
-    certificates of the system where E(SSL_CERT_FILE) names others.
 seealso:
+  - module: netwall.datadog.ip_ranges_info
   - name: Network Traffic
     description: Datadog's own list of what an Agent sends where.
     link: https://docs.datadoghq.com/agent/configuration/network/
@@ -77,6 +77,31 @@ EXAMPLES = r"""
 - name: Read a copy that lies beside the playbook
   ansible.builtin.debug:
     msg: "{{ query('netwall.datadog.ip_ranges', 'agents', url='file://' ~ playbook_dir ~ '/files/datadoghq.json') }}"
+
+- name: Ask through a proxy of one's own, and wait no longer than a day for a better document than the last good one
+  ansible.builtin.debug:
+    msg: "{{ query('netwall.datadog.ip_ranges', 'agents', proxy=the_proxy, stale_if_error=86400) }}"
+  vars:
+    the_proxy: "{{ lookup('ansible.builtin.env', 'HTTPS_PROXY') }}"
+
+- name: Find something in the document itself, as it was published
+  ansible.builtin.debug:
+    msg: "{{ query('netwall.datadog.ip_ranges', query='[agents, logs][].prefixes_ipv4[]') }}"
+
+- name: Find a single thing, which is the only element of the list
+  ansible.builtin.debug:
+    msg: "{{ query('netwall.datadog.ip_ranges', query='version') }}"
+
+- name: Find networks, cut some out of them, and have the fewest CIDRs that cover the rest
+  ansible.builtin.debug:
+    msg: >-
+      {{ query('netwall.datadog.ip_ranges', query='*.prefixes_ipv4[]', exclude=['203.0.113.64/26'], aggregate=true) }}
+
+- name: Find what one location has, as if nothing else were published
+  ansible.builtin.debug:
+    msg: >-
+      {{ query('netwall.datadog.ip_ranges', query='synthetics.prefixes_ipv4', locations=['aws:eu-west-1'],
+               exclude=['192.0.2.3'], aggregate=true) }}
 """
 
 RETURN = r"""
@@ -84,8 +109,9 @@ _raw:
   description:
     - The networks as CIDRs, each once, IPv4 first and in numerical order. It may be empty, where a section has none in
       the families asked for or where O(exclude) covers all.
+    - With O(query), what the expression finds.
   type: list
-  elements: str
+  elements: raw
   sample:
     - 192.0.2.0/24
     - 2001:db8:0:b900::/56
@@ -95,19 +121,24 @@ import typing as t
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible.utils.display import Display
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions, load
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import load
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions
 from ansible_collections.netwall.datadog.plugins.plugin_utils._lookup import LookupOptionsError, read_options
 
 
 class LookupModule(LookupBase):
     """Options in, one document, its selection out."""
 
-    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
-        """The networks of the sections *terms*."""
+    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
+        """The networks of the sections *terms*, or what ``query`` finds."""
         try:
             options = RangesOptions.from_mapping(read_options(self, self._templar, variables, kwargs))
-            return options.select(load(options), terms)
+            loaded = load(options, terms)
+            for warning in loaded.warnings:
+                Display().warning(warning)
+            return options.select(loaded.document, terms)
         except (IpRangesError, LookupOptionsError) as error:
             raise AnsibleLookupError(str(error)) from None

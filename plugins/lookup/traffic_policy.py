@@ -56,6 +56,12 @@ options:
         past it.
       - A user and password in the URL are shown nowhere.
     type: str
+  ip_ranges_proxy:
+    description:
+      - The URL of a proxy to fetch the address ranges through, with the scheme V(http), V(https) or V(socks5), instead
+        of those in the environment. It is used for every server, whatever E(NO_PROXY) says.
+      - A user and password in the URL are shown nowhere.
+    type: str
   proxy_networks:
     description:
       - The networks in which the proxy is. Required where O(proxy) gives it by name, since a firewall goes by address.
@@ -270,15 +276,13 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions, load
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import Loaded, load
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.source import SourceError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._lookup import LookupOptionsError, read_options
 from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, needs_document
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request
-
-if t.TYPE_CHECKING:
-    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
 
 
 class LookupModule(LookupBase):
@@ -290,16 +294,17 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError("The lookup traffic_policy takes no terms; name products by the option products.")
         try:
             options = read_options(self, self._templar, variables, kwargs)
-            ranges = RangesOptions.from_mapping(options)
+            ranges = RangesOptions.from_mapping(options, proxy="ip_ranges_proxy")
             request = Request.from_options(options, ranges)
             hint = "" if options["url"] else hint_at_sites(ranges.site)
-            document = _load(ranges, hint) if needs_document(request) else None
-            return [build(request, document).to_dict()]
+            loaded = _load(ranges, hint) if needs_document(request) else None
+            policy = build(request, loaded.document if loaded else None).to_dict()
+            return [{**policy, "warnings": [*(loaded.warnings if loaded else ()), *policy["warnings"]]}]
         except (IpRangesError, LookupOptionsError, PolicyError) as error:
             raise AnsibleLookupError(str(error)) from None
 
 
-def _load(ranges: RangesOptions, hint: str) -> Document:
+def _load(ranges: RangesOptions, hint: str) -> Loaded:
     """The document; where it can't be fetched, the error ends with *hint*: a mistyped site shows as no server."""
     try:
         return load(ranges)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import sys
+import types
 
 
 class IpRangesError(Exception):
@@ -22,3 +23,12 @@ class MissingPackageError(IpRangesError):
         super().__init__(
             f"The Python package {package} is needed on the controller {purpose}; install it for {sys.executable}."
         )
+
+
+def import_netaddr() -> types.ModuleType:
+    """The package netaddr, imported only where addresses are reckoned with; raises :class:`MissingPackageError`."""
+    try:
+        import netaddr  # noqa: PLC0415 - see above
+    except ImportError:
+        raise MissingPackageError("netaddr", "to reckon with networks") from None
+    return netaddr

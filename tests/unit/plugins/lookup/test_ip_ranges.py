@@ -56,6 +56,23 @@ EXPECTED = {
     "Pass on a list of sections": ["192.0.2.0/24", "203.0.113.0/24", "2001:db8:1::/48"],
     "Ask a mirror whose certificate comes from a CA of one's own": ["203.0.113.0/24", "2001:db8:1::/48"],
     "Read a copy that lies beside the playbook": ["203.0.113.0/24", "2001:db8:1::/48"],
+    "Ask through a proxy of one's own, and wait no longer than a day for a better document than the last good one": [
+        "203.0.113.0/24",
+        "2001:db8:1::/48",
+    ],
+    "Find something in the document itself, as it was published": [
+        "203.0.113.0/25",
+        "203.0.113.128/25",
+        "198.51.100.0/24",
+    ],
+    "Find a single thing, which is the only element of the list": [7],
+    "Find networks, cut some out of them, and have the fewest CIDRs that cover the rest": [
+        "192.0.2.0/24",
+        "198.51.100.0/24",
+        "203.0.113.0/26",
+        "203.0.113.128/25",
+    ],
+    "Find what one location has, as if nothing else were published": ["192.0.2.2/32"],
 }
 
 
@@ -237,7 +254,10 @@ FAULTS = {
         "exclude=['192.0.2.1/24']",
         "exclude: '192.0.2.1/24' has host bits set; write 192.0.2.0/24, or 192.0.2.1 for the one address.",
     ),
-    "misspelt": ("exlude=['192.0.2.0/24']", "There is no option 'exlude'; there are aggregate, ca_path, exclude, "),
+    "misspelt": (
+        "exlude=['192.0.2.0/24']",
+        "There is no option 'exlude'; there are aggregate, allow_older, allow_reserved, ca_path, ",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import json
 import sys
 import typing as t
 
@@ -15,9 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document, Section
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import (
+    Document,
+    Guards,
+    Section,
+    parse,
+)
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import MissingPackageError
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import SelectionError, select
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import (
+    SelectionError,
+    search,
+    select,
+)
 
 MODIFIED = datetime.datetime(2026, 3, 4, tzinfo=datetime.UTC)
 
@@ -242,3 +252,124 @@ def test_without_aggregation_the_rest_of_each_prefix_is_in_the_fewest_cidrs(
     result = select(_document_of(networks), ["agents"], exclude=exclude, aggregate=False)
     each_alone = [select(_document_of([network]), ["agents"], exclude=exclude) for network in networks]
     assert set(result) == {cidr for rest in each_alone for cidr in rest}
+
+
+# --- Expressions ------------------------------------------------------------------------------------------------------
+
+RAW: dict[str, t.Any] = {
+    "version": 47,
+    "modified": "2026-03-04-05-06-07",
+    "agents": {"prefixes_ipv4": ["203.0.113.128/25", "203.0.113.0/25"], "prefixes_ipv6": ["2001:db8:1::/48"]},
+    "synthetics": {
+        "prefixes_ipv4": ["198.51.100.1/32", "198.51.100.2/32"],
+        "prefixes_ipv6": ["2001:db8:2::/48"],
+        "prefixes_ipv4_by_location": {"aws:eu-west-1": ["198.51.100.2/32"], "azure:eastus": ["198.51.100.1/32"]},
+        "prefixes_ipv6_by_location": {"aws:eu-west-1": ["2001:db8:2::/48"]},
+    },
+}
+PUBLISHED = parse(json.dumps(RAW).encode(), "file:///document.json", Guards(allow_reserved=True))
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("agents.prefixes_ipv4", ["203.0.113.128/25", "203.0.113.0/25"]),
+        ("version", [47]),
+        ("{v: version}", [{"v": 47}]),
+        ("*.prefixes_ipv6[]", ["2001:db8:1::/48", "2001:db8:2::/48"]),
+        ("agents.prefixes_ipv4[?@ == 'x']", []),
+        ("length(agents.prefixes_ipv4)", [2]),
+        ("`false`", [False]),
+    ],
+)
+def test_what_an_expression_finds_is_the_list_or_in_it(expression: str, found: list[t.Any]) -> None:
+    assert search(PUBLISHED, expression) == found
+
+
+@pytest.mark.parametrize(
+    "expression", ["agents.", "", "nosuch(@)", "length(version)", "agents[", "agents.prefixes_ipv4[::0]", "join(@)"]
+)
+def test_an_expression_that_is_none_is_told(expression: str) -> None:
+    with pytest.raises(SelectionError) as caught:
+        search(PUBLISHED, expression)
+    said = str(caught.value)
+    assert said.startswith(f"The query {expression!r} is no JMESPath expression that works here: ")
+    assert "\n" not in said
+
+
+def test_an_expression_that_finds_nothing_is_told() -> None:
+    with pytest.raises(SelectionError) as caught:
+        search(PUBLISHED, "agent.prefixes_ipv4")
+    assert str(caught.value) == (
+        "The query 'agent.prefixes_ipv4' finds nothing in the document at file:///document.json; it has agents, "
+        "modified, synthetics, version."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"aggregate": True}, ["203.0.113.0/24", "2001:db8:1::/48"]),
+        ({"exclude": ["203.0.113.0/26"]}, ["203.0.113.64/26", "203.0.113.128/25", "2001:db8:1::/48"]),
+        ({"families": ["ipv6"]}, ["2001:db8:1::/48"]),
+    ],
+)
+def test_the_options_are_applied_to_the_cidrs_it_finds(options: dict[str, t.Any], found: list[str]) -> None:
+    assert search(PUBLISHED, "agents.[prefixes_ipv4, prefixes_ipv6][][]", **options) == found
+
+
+@pytest.mark.parametrize("options", [{"aggregate": True}, {"exclude": ["203.0.113.0/26"]}, {"families": ["ipv6"]}])
+@pytest.mark.parametrize("expression", ["version", "agents", "keys(@)", "['192.0.2.1/24']"])
+def test_the_options_can_not_be_applied_to_anything_else(expression: str, options: dict[str, t.Any]) -> None:
+    with pytest.raises(SelectionError, match="which is no CIDR, so families, exclude and aggregate can't be applied"):
+        search(PUBLISHED, expression, **options)
+
+
+def test_with_locations_it_sees_nothing_but_what_is_published_under_them() -> None:
+    assert search(PUBLISHED, "synthetics.[prefixes_ipv4, prefixes_ipv6][][]", locations=["azure:eastus"]) == [
+        "198.51.100.1/32"
+    ]
+    assert search(PUBLISHED, "synthetics.prefixes_ipv4_by_location", locations=["azure:eastus"]) == [
+        {"azure:eastus": ["198.51.100.1/32"]}
+    ]
+    with pytest.raises(SelectionError, match="finds nothing"):
+        search(PUBLISHED, "agents", locations=["azure:eastus"])
+    with pytest.raises(SelectionError, match="has no location 'mars'"):
+        search(PUBLISHED, "synthetics", locations=["mars"])
+
+
+def test_without_jmespath_an_expression_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jmespath", None)
+    with pytest.raises(
+        MissingPackageError, match=r"The Python package jmespath is needed on the controller for query;"
+    ):
+        search(PUBLISHED, "version")
+
+
+# --- What a query may find, and what is said otherwise ---------------------------------------------------------------
+
+ODD = parse(
+    b'{"version": 7, "modified": "2026-03-04-05-06-07", "odd": null, '
+    b'"agents": {"prefixes_ipv4": ["192.0.2.0/24"], "prefixes_ipv6": []}}',
+    "file:///document.json",
+    Guards(allow_reserved=True),
+)
+
+
+@pytest.mark.parametrize("expression", ["&agents", "`1e999`", "to_number('nan')", "[`[1e999]`]"])
+def test_what_no_json_can_hold_is_not_passed_on(expression: str) -> None:
+    with pytest.raises(
+        SelectionError, match="finds can't be passed on: a number that is none or too large, or an expr"
+    ):
+        search(ODD, expression)
+
+
+def test_a_null_among_networks_is_told() -> None:
+    with pytest.raises(SelectionError, match="finds has None in it, which is no CIDR"):
+        search(ODD, "[odd, agents.prefixes_ipv4[0]]", aggregate=True)
+
+
+def test_no_control_character_of_a_query_gets_into_a_message() -> None:
+    with pytest.raises(SelectionError) as caught:
+        search(ODD, "agents\x1b[2J")
+    assert str(caught.value).isprintable()
