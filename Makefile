@@ -9,7 +9,7 @@ ARGS ?=
 IN_ENV := @tests/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit quality integration soak faults lint lock compat bench lab-up lab-down lab-shell build clean
+.PHONY: help demo test unit quality integration soak faults lint lock compat bench bench-ranges fuzz lab-up lab-down lab-shell build clean
 
 help: ## list what there is (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,7 @@ help: ## list what there is (the default)
 demo: ## harden a disposable host and show what passes and what does not
 	$(IN_ENV) tests/lab/demo.sh $(ARGS)
 
-test: ## unit, quality and integration tests; those that take long are left to soak
+test: ## unit, quality and integration tests and a little fuzzing; those that take long are left to soak
 	$(IN_ENV) pytest $(ARGS)
 
 unit: ## the tests that need nothing but Python
@@ -42,8 +42,14 @@ lint: ## put the code into its form, then the fast gates alone
 compat: ## unit tests and a playbook on the oldest and newest ansible-core
 	$(IN_ENV) pytest tests/compat $(ARGS)
 
-bench: ## the benchmarks
+bench: ## the benchmarks of host_firewall, in the lab
 	$(IN_ENV) tests/bench/run.sh $(ARGS)
+
+bench-ranges: ## what address ranges cost beside netaddr, and a lookup that needs no network
+	$(IN_ENV) tests/bench/ranges.py $(ARGS)
+
+fuzz: ## fuzz documents, selections and queries: ARGS='--runs 2000000' (executions of all together)
+	$(IN_ENV) tests/fuzz/fuzz.py $(ARGS)
 
 lab-up: ## start the lab and its hosts: ARGS='h1 h2=trixie h3=firewalld:trixie' (NAME, NAME=RELEASE, NAME=IMAGE:RELEASE)
 	$(IN_ENV) tests/lab/lab.py up $(ARGS)
