@@ -84,7 +84,7 @@ def made(number: int, sections: t.Sequence[str], seed: int = 1) -> bytes:
     """A document of so many prefixes of all lengths, of which some lie side by side or within others."""
     how = random.Random(seed)
     lists: dict[str, dict[str, list[str]]] = {name: {"prefixes_ipv4": [], "prefixes_ipv6": []} for name in sections}
-    for _ in range(number):
+    for _time in range(number):
         is_ipv6 = how.random() < 0.2
         length = how.choice((48, 56, 64, 128)) if is_ipv6 else how.choice((16, 20, 22, 24, 24, 28, 32, 32, 32))
         first = 0x2600 << 112 | how.getrandbits(24) << 88 if is_ipv6 else 0x03000000 + how.getrandbits(25)
@@ -117,7 +117,7 @@ def bench_document(prefixes: int, rounds: int) -> bool:
         ),
     }
     taken: dict[str, list[float]] = {name: [] for name in stages}
-    for _ in range(rounds):
+    for _time in range(rounds):
         # In turns, so that what else the machine does is shared fairly.
         for name, work in stages.items():
             taken[name].append(seconds(work))
@@ -142,7 +142,7 @@ def bench_lookup(rounds: int) -> bool:
         runs: dict[str, list[_Run]] = {name: [] for name in BEGINNINGS}
         # The first fetches, and has its imports compiled.
         first = [_lookup(options, beginning) for beginning in BEGINNINGS.values()]
-        for _ in range(rounds):
+        for _time in range(rounds):
             for name, beginning in BEGINNINGS.items():
                 runs[name].append(_lookup(options, beginning))
         requests = len(server.requests)

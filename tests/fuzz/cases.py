@@ -49,7 +49,7 @@ class Choices:
 
     def some(self, options: t.Sequence[_T], most: int) -> list[_T]:
         """At most *most* of *options*, also one twice."""
-        return [self.pick(options) for _ in range(self.number(most + 1))]
+        return [self.pick(options) for _time in range(self.number(most + 1))]
 
     def rest(self) -> bytes:
         """The bytes that no decision has used."""
@@ -146,7 +146,7 @@ def document_of(choices: Choices) -> bytes:
     if kind == 7:
         return choices.rest()
     document = json.loads(choices.pick(_SEED_TEXTS))
-    for _ in range(choices.number(5)):
+    for _time in range(choices.number(5)):
         _change(document, choices)
     data = json.dumps(document).encode()
     if kind == 6:
@@ -265,8 +265,8 @@ def _network(universe: int, offset: int, length: int, is_wide: bool) -> str:
 def document_to_select_from(choices: Choices) -> bytes:
     """A document of the published shape with few addresses."""
     document: dict[str, t.Any] = {"version": 7, "modified": "2026-03-04-05-06-07"}
-    for _ in range(1 + choices.number(3)):
-        networks = [network_of(choices) for _ in range(choices.number(8))]
+    for _time in range(1 + choices.number(3)):
+        networks = [network_of(choices) for _time in range(choices.number(8))]
         section: dict[str, t.Any] = {
             f"prefixes_{family}": [cidr for cidr in networks if (":" in cidr) == (family == "ipv6")]
             for family in ("ipv4", "ipv6")
@@ -283,7 +283,9 @@ def document_to_select_from(choices: Choices) -> bytes:
 
 def exclude_of(choices: Choices) -> list[str]:
     """What somebody may write into the option ``exclude``, mostly networks."""
-    return [choices.pick(_ODD_NETWORKS) if choices.is_so(16) else network_of(choices) for _ in range(choices.number(6))]
+    return [
+        choices.pick(_ODD_NETWORKS) if choices.is_so(16) else network_of(choices) for _time in range(choices.number(6))
+    ]
 
 
 def expression_of(choices: Choices) -> str:
@@ -294,6 +296,6 @@ def expression_of(choices: Choices) -> str:
     if kind == 2:
         return "".join(choices.some(_TOKENS, 8))
     expression = choices.pick(_EXPRESSIONS)
-    for _ in range(choices.number(3)):
+    for _time in range(choices.number(3)):
         expression += choices.pick((" | ", ".", "", " || ", ", ", " && ")) + choices.pick((*_EXPRESSIONS, *_TOKENS))
     return expression

@@ -83,7 +83,8 @@ def judge(data: bytes, guards: Guards) -> dict[str, t.Any]:
         raise RefusedError(f"no JSON: {error}") from None
     _want(isinstance(raw, dict), "no object")
     _want(_is_finite(raw), "a number that is none")
-    _want(type(raw.get("version")) is int and raw["version"] >= 0, "its version")
+    version = raw.get("version")
+    _want(isinstance(version, int) and not isinstance(version, bool) and version >= 0, "its version")
     _want(_is_time(raw.get("modified")), "its time")
     _want(all(isinstance(raw[name], dict) for name in KNOWN_SECTIONS & set(raw)), "a section that is none")
     sections = sections_in(raw)

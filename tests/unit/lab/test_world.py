@@ -11,7 +11,7 @@ from itertools import combinations
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import parse
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Guards, parse
 from ansible_collections.netwall.datadog.tests.lab.netlab import world
 
 SECTIONS = [*world.INTAKES, *world.CALLERS]
@@ -77,7 +77,8 @@ def test_the_certificate_is_good_for_every_name_that_agents_call() -> None:
 
 
 def test_the_collection_reads_the_lab_s_document() -> None:
-    document = parse(world.ip_ranges_files()["index.json"].encode(), world.description()["ip_ranges_url"])
+    published, url = world.ip_ranges_files()["index.json"].encode(), world.description()["ip_ranges_url"]
+    document = parse(published, url, Guards(allow_reserved=True))
     assert set(document.sections) == set(SECTIONS)
     assert set(document.sections["synthetics"].by_location) == set(world.LOCATIONS)
 

@@ -14,6 +14,7 @@ A program of its own, since a process with threads (the tests' servers) must not
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -24,13 +25,14 @@ import time
 import typing as t
 from pathlib import Path
 
-# What a child would import is imported here once, so that a child starts within a millisecond.
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import comparison, https  # noqa: F401
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import load
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.store import Store
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._ip_ranges._options import options
 
 DEADLINE = 120
+# What a child would import is imported here once, so that a child starts within a millisecond.
+for _name in ("comparison", "https"):
+    importlib.import_module(f"ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.{_name}")
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def main() -> None:
     how = random.Random(asked["seed"])
     start, go = os.pipe()
     readers: dict[int, int] = {}
-    for _ in range(asked["processes"]):
+    for _time in range(asked["processes"]):
         answer, to_tell = os.pipe()
         child = os.fork()
         if not child:
@@ -52,7 +54,7 @@ def main() -> None:
     os.close(go)
     how_to_load = options(**asked["options"])
     entry = _Entry(how_to_load.cache_dir, how_to_load.url)
-    moments = sorted(how.uniform(0, asked["within"]) for _ in range(asked["kills"]))
+    moments = sorted(how.uniform(0, asked["within"]) for _time in range(asked["kills"]))
     killed = _kill(sorted(readers), moments, entry, how)
     print(json.dumps({"killed": len(killed), "torn": entry.torn, "answers": _answers(readers, killed)}))
 
