@@ -16,6 +16,7 @@ import threading
 import time
 import typing as t
 
+import httpx
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import document, selection, source
@@ -87,8 +88,13 @@ def test_a_proxy_that_speaks_tls(server: HttpsServer, controller: Controller, au
     authority.issue_cert("localhost").configure_cert(proxy.tls)
     with running(proxy):
         # This proxy's relay does not read what TLS has buffered: that it was trusted and asked is all we look at.
-        controller.fault(proxy=proxy.url.replace("http://127.0.0.1", "https://localhost"), url="https://m.example/no")
-    assert proxy.asked == ["m.example:443"]
+        said = controller.fault(
+            proxy=proxy.url.replace("http://127.0.0.1", "https://localhost"), url="https://m.example/no"
+        )
+    if tuple(map(int, httpx.__version__.split(".")[:2])) < (0, 26):
+        assert "needs httpx 0.26 or later" in said
+    else:
+        assert proxy.asked == ["m.example:443"]
 
 
 # --- Versions ---------------------------------------------------------------------------------------------------------
@@ -102,7 +108,7 @@ def raw_etag(data: bytes, etag: bytes) -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("etag", [b'"\xe9"', b'"' + 60_000 * b"a" + b'"'])
+@pytest.mark.parametrize("etag", [b'"\xe9"', b'"' + 5_000 * b"a" + b'"'])
 def test_a_version_that_can_not_be_sent_back_does_no_harm(
     etag: bytes, server: HttpsServer, controller: Controller
 ) -> None:
