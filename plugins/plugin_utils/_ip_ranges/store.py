@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
 
 _POLL = 0.05
+_KEY_LENGTH = 40
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -124,6 +125,9 @@ class Store:
         with contextlib.suppress(FileExistsError):
             os.makedirs(self.folder, 0o700)
         self._check_folder()
+        # One that was there before is closed to others, unless somebody has something else in it.
+        if os.stat(self.folder).st_mode & 0o077 and all(map(_is_ours, os.listdir(self.folder))):
+            os.chmod(self.folder, 0o700)
 
     def _check_folder(self) -> None:
         found = os.stat(self.folder)
@@ -190,8 +194,13 @@ class Turn:
             self._lock.write(json.dumps(noted).encode())
 
 
+def _is_ours(name: str) -> bool:
+    key, _dot, kind = name.partition(".")
+    return len(key) == _KEY_LENGTH and kind.startswith(("json", "lock"))
+
+
 def _key(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()[:40]
+    return hashlib.sha256(url.encode()).hexdigest()[:_KEY_LENGTH]
 
 
 def _checksum(content: bytes, key: str) -> bytes:

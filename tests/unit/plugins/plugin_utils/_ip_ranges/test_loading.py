@@ -549,6 +549,20 @@ def test_the_folder_and_its_files_are_the_users_alone(server: HttpsServer, contr
     assert {path.stat().st_mode & 0o777 for path in controller.folder.iterdir()} == {0o600}
 
 
+def test_a_folder_that_was_there_is_closed_to_others_unless_they_have_something_in_it(
+    server: HttpsServer, controller: Controller
+) -> None:
+    server.answer(body(GOOD))
+    controller.folder.mkdir(mode=0o755)
+    controller.folder.chmod(0o755)
+    controller.load()
+    assert controller.folder.stat().st_mode & 0o777 == 0o700
+    controller.folder.chmod(0o755)
+    (controller.folder / "of somebody else").write_text("")
+    controller.load(cache_ttl=0)
+    assert controller.folder.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_folder_that_others_may_write_into_is_refused(controller: Controller) -> None:
     controller.folder.mkdir(mode=0o700)
     controller.folder.chmod(0o777)
