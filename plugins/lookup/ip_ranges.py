@@ -123,9 +123,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import load
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import answers
 from ansible_collections.netwall.datadog.plugins.plugin_utils._lookup import LookupOptionsError, read_options
 
 
@@ -135,10 +133,30 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[t.Any]:
         """The networks of the sections *terms*, or what ``query`` finds."""
         try:
-            options = RangesOptions.from_mapping(read_options(self, self._templar, variables, kwargs))
-            loaded = load(options, terms)
-            for warning in loaded.warnings:
-                Display().warning(warning)
-            return options.select(loaded.document, terms)
-        except (IpRangesError, LookupOptionsError) as error:
+            options = read_options(self, self._templar, variables, kwargs)
+        except LookupOptionsError as error:
             raise AnsibleLookupError(str(error)) from None
+        known = answers.recall(options, terms)
+        return _found(options, terms) if known is None else known
+
+
+def _found(raw: dict[str, t.Any], terms: list[str]) -> list[t.Any]:
+    # Only here: ansible-core compiles each module of a collection again in each process that imports it.
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import (  # noqa: PLC0415
+        IpRangesError,
+    )
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import load  # noqa: PLC0415
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import (  # noqa: PLC0415
+        RangesOptions,
+    )
+
+    try:
+        options = RangesOptions.from_mapping(raw)
+        loaded = load(options, terms)
+        for warning in loaded.warnings:
+            Display().warning(warning)
+        answer = options.select(loaded.document, terms)
+    except IpRangesError as error:
+        raise AnsibleLookupError(str(error)) from None
+    answers.keep(raw, terms, loaded, answer)
+    return answer

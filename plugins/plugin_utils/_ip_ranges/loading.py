@@ -44,12 +44,21 @@ _SECTION_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 _UNITS = (("day", 24 * 3600), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
+class Kept(t.NamedTuple):
+    """A file of the store, its checksum, and when the server last confirmed what is in it (seconds since 1970)."""
+
+    name: str
+    checksum: str
+    checked: float
+
+
 class Loaded(t.NamedTuple):
     """A checked document, its bytes, and where it came from.
 
     ``origin`` is ``file``, ``network`` (downloaded just now), ``cache`` (downloaded earlier, and either fresh or just
     confirmed by the server) or ``stale`` (the last good one, because there is no better). ``age`` is how many seconds
-    ago the server last confirmed it, None for a file. ``warnings`` are sentences.
+    ago the server last confirmed it, None for a file. ``warnings`` are sentences. ``kept`` is how the store has it, if
+    it does.
     """
 
     document: Document
@@ -57,6 +66,7 @@ class Loaded(t.NamedTuple):
     origin: str
     age: float | None = None
     warnings: tuple[str, ...] = ()
+    kept: "Kept | None" = None
 
     @property
     def sha256(self) -> str:
@@ -117,19 +127,23 @@ class _Loader:
         """The document at the https *url*; with *may_lack*, that the server does not have it is raised in any case."""
         known = self._known(url)
         if known and known.entry.age() < self._options.cache_ttl:
-            return _from_store(known)
+            return self._from_store(url, known)
         try:
             with self._store.turn(self._kept_as(url), longest(self._options.connection)) as turn:
                 known = self._known(url)
                 if known and (
                     known.entry.age() < self._options.cache_ttl or known.entry.is_confirmed_since(turn.began)
                 ):
-                    return _from_store(known)
+                    return self._from_store(url, known)
                 return self._asked(url, known, turn)
         except (SourceError, DocumentError, BusyError) as error:
             if may_lack and _is_lacking(error):
                 raise
             return self._last_good(known, error)
+
+    def _from_store(self, url: str, known: _Known) -> Loaded:
+        entry = known.entry
+        return Loaded(known.document, entry.data, "cache", entry.age(), kept=self._kept(url, entry))
 
     def _known(self, url: str) -> _Known | None:
         entry = self._store.read(self._kept_as(url))
@@ -160,21 +174,24 @@ class _Loader:
         )
         now = time.time()
         if fetched.data is None and known and old:
-            return Loaded(known.document, old.data, "cache", 0.0, self._kept(url, old._replace(checked=now)))
+            confirmed = old._replace(checked=now)
+            return Loaded(known.document, old.data, "cache", 0.0, *self._keep(url, confirmed))
         data = fetched.data or b""
         found = _checked(data, url, self._options)
         for predecessor in [known.document] if known else [*self._unfit(url), *self._parts(url)]:
             self._check_succession(predecessor, found)
         entry = Entry(data, fetched.etag, fetched.last_modified, now, now)
-        return Loaded(found, data, "network", 0.0, self._kept(url, entry))
+        return Loaded(found, data, "network", 0.0, *self._keep(url, entry))
 
-    def _kept(self, url: str, entry: Entry) -> tuple[str, ...]:
+    def _keep(self, url: str, entry: Entry) -> tuple[tuple[str, ...], Kept | None]:
         """Keep *entry*; a good document is no worse because it can't be kept, but that has to be said."""
         try:
-            self._store.write(self._kept_as(url), entry)
+            return (), self._kept(url, self._store.write(self._kept_as(url), entry))
         except StoreError as error:
-            return (f"{error} Until then it is fetched for every host.",)
-        return ()
+            return (f"{error} Until then it is fetched for every host.",), None
+
+    def _kept(self, url: str, entry: Entry) -> Kept:
+        return Kept(self._store.name_of(self._kept_as(url)), entry.checksum, entry.checked)
 
     def _unfit(self, url: str) -> t.Iterator[Document]:
         """The last good document by other guards than ours: not to be used, but no older one may follow on it."""
@@ -246,10 +263,6 @@ def _fingerprint(options: "RangesOptions") -> str:
     connection = options.connection._replace(proxy=None if proxy is None else shown(proxy))
     how = (*connection, *options.guards, options.sha256, options.max_shrink, options.allow_older)
     return _sha256(repr(how).encode())
-
-
-def _from_store(known: _Known) -> Loaded:
-    return Loaded(known.document, known.entry.data, "cache", known.entry.age())
 
 
 def _only(sections: t.Collection[str]) -> str | None:

@@ -7,11 +7,10 @@
 """The options that every plugin for address ranges shares."""
 
 # Without "from __future__ import annotations", which would have every field of a named tuple compiled at import.
-import os
 import re
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import selection, source
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import folder, selection, source
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import FAMILIES, Document, Guards
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
 
@@ -80,7 +79,7 @@ class RangesOptions(t.NamedTuple):
                 max_prefixes=_number(raw, "max_prefixes", 1, 1_000_000),
                 allow_reserved=raw["allow_reserved"],
             ),
-            cache_dir=_folder(raw["cache_dir"]),
+            cache_dir=folder.path_of(raw["cache_dir"]),
             cache_ttl=_number(raw, "cache_ttl", 0, _YEAR, "seconds"),
             stale_if_error=_number(raw, "stale_if_error", 0, _YEAR, "seconds"),
             max_shrink=_number(raw, "max_shrink", 0, 1),
@@ -177,14 +176,6 @@ def _above_zero(raw: t.Mapping[str, t.Any], name: str, most: float) -> float:
     if not 0 < value <= most:
         raise OptionsError(f"{name} is {value:g}; it must be seconds, above 0 and at most {most}.")
     return value
-
-
-def _folder(path: str | None) -> str:
-    if path:
-        return path
-    # https://specifications.freedesktop.org/basedir-spec: a relative path there counts as none.
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.cache"), "netwall", "datadog")
 
 
 def _sha256(value: str | None) -> str | None:

@@ -6,26 +6,27 @@
 
 """Documents that passed all checks, kept for the user who fetched them: one file per URL, and one lock.
 
-``KEY.json``   the last good document at the URL: a checksum of all that follows, facts about it, its bytes
-``KEY.lock``   held by the one process that asks the server; its content is the outcome of the last failure
+``KEY.json``     the last good document at the URL: a checksum of all that follows, facts about it, its bytes
+``KEY.lock``     held by the one process that asks the server; its content is the outcome of the last failure
+``KEY.answer``   see the module ``answers``
 KEY stands for the URL, which may hold a password and is written nowhere.
 """
 
 # Without "from __future__ import annotations", which would have every field of a named tuple compiled at import.
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
-import stat
+import re
 import time
 import typing as t
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges import folder as own
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.answers import SUFFIX
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
 
 _POLL = 0.05
-_KEY_LENGTH = 40
-_NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
+_OURS = r"[0-9a-f]{40}\.(json|lock|answer)\b.*"
 
 
 class StoreError(IpRangesError):
@@ -40,7 +41,7 @@ class Entry(t.NamedTuple):
     """The last good document at a URL, as its bytes.
 
     ``etag`` and ``last_modified`` are what the server called it. ``fetched`` is when it was downloaded, ``checked``
-    when the server last said that it is still the same; both in seconds since 1970.
+    when the server last said that it is still the same; both in seconds since 1970. ``checksum`` is that of the file.
     """
 
     data: bytes
@@ -48,6 +49,7 @@ class Entry(t.NamedTuple):
     last_modified: str | None
     fetched: float
     checked: float
+    checksum: str = ""
 
     def age(self, since: str = "checked") -> float:
         """Seconds since it was *checked* or *fetched*; infinite if that lies in the future, where clocks went wrong."""
@@ -67,29 +69,24 @@ class Store:
 
     def read(self, url: str) -> Entry | None:
         """The last good document at *url*; None if there is none, or none that is whole."""
+        name = self.name_of(url)
         try:
-            self._check_folder()
-            return _parsed(_read(self._path(url, "json")), _key(url))
+            return _parsed(*own.read(self.folder, name))
         except (OSError, ValueError, TypeError, RecursionError):
             return None
 
-    def write(self, url: str, entry: Entry) -> None:
-        """Keep *entry* as the last good document at *url*; raises :class:`StoreError`."""
-        path = self._path(url, "json")
-        # By process, because a killed one may have left its own; the next writer clears those away.
-        temporary = f"{path}.{os.getpid()}"
+    def write(self, url: str, entry: Entry) -> Entry:
+        """Keep *entry* as the last good document at *url*, and return it as kept; raises :class:`StoreError`."""
+        name, content = self.name_of(url), _packed(entry)
         with self._faults():
-            try:
-                with open(temporary, "wb", opener=_for_the_user_alone) as file:
-                    file.write(_packed(entry, _key(url)))
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
-            self._clear_away(path)
+            own.write(self.folder, name, content)
+            self._clear_away(name)
+        return entry._replace(checksum=own.checksum_of(name, content))
+
+    @staticmethod
+    def name_of(url: str) -> str:
+        """The file that the document at *url* is kept in."""
+        return own.key(url) + ".json"
 
     @contextlib.contextmanager
     def turn(self, url: str, timeout: float) -> "t.Iterator[Turn]":
@@ -101,14 +98,12 @@ class Store:
         with self._faults():
             self._make()
             # Without a buffer: what a full disk does not take must not be tried again when it is closed.
-            lock = open(self._path(url, "lock"), "r+b", 0, opener=_for_the_user_alone)  # noqa: SIM115 - closed below
+            path = os.path.join(self.folder, own.key(url) + ".lock")
+            lock = open(path, "r+b", 0, opener=own.for_the_user_alone)  # noqa: SIM115 - closed below
         with lock:
             with self._faults():
                 self._wait(lock, timeout)
             yield Turn(lock, began)
-
-    def _path(self, url: str, kind: str) -> str:
-        return os.path.join(self.folder, f"{_key(url)}.{kind}")
 
     def _wait(self, lock: t.BinaryIO, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -124,26 +119,17 @@ class Store:
         """Have a folder that belongs to the user alone."""
         with contextlib.suppress(FileExistsError):
             os.makedirs(self.folder, 0o700)
-        self._check_folder()
+        own.check(self.folder)
         # One that was there before is closed to others, unless somebody has something else in it.
-        if os.stat(self.folder).st_mode & 0o077 and all(map(_is_ours, os.listdir(self.folder))):
+        if os.stat(self.folder).st_mode & 0o077 and all(re.fullmatch(_OURS, name) for name in os.listdir(self.folder)):
             os.chmod(self.folder, 0o700)
 
-    def _check_folder(self) -> None:
-        found = os.stat(self.folder)
-        if not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(0, "it is no folder")
-        if found.st_uid != os.geteuid():
-            raise PermissionError(0, "it belongs to another user")
-        if found.st_mode & 0o022:
-            raise PermissionError(0, f"others may write into it: chmod 700 {self.folder}")
-
-    def _clear_away(self, path: str) -> None:
-        folder, name = os.path.split(path)
-        for other in os.listdir(folder):
-            if other.startswith(f"{name}."):
+    def _clear_away(self, name: str) -> None:
+        """Remove what killed processes left, and all answers: there may be a better document for them."""
+        for other in os.listdir(self.folder):
+            if other.startswith(f"{name}.") or SUFFIX in other:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(folder, other))
+                    os.unlink(os.path.join(self.folder, other))
 
     @contextlib.contextmanager
     def _faults(self) -> t.Iterator[None]:
@@ -194,51 +180,18 @@ class Turn:
             self._lock.write(json.dumps(noted).encode())
 
 
-def _is_ours(name: str) -> bool:
-    key, _dot, kind = name.partition(".")
-    return len(key) == _KEY_LENGTH and kind.startswith(("json", "lock"))
+def _packed(entry: Entry) -> bytes:
+    facts = {name: value for name, value in entry._asdict().items() if name not in ("data", "checksum")}
+    return json.dumps(facts).encode() + b"\n" + entry.data
 
 
-def _key(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()[:_KEY_LENGTH]
-
-
-def _checksum(content: bytes, key: str) -> bytes:
-    # Of the key, too, so that no document can be taken for that of another URL.
-    return hashlib.sha256(key.encode() + b"\n" + content).hexdigest().encode()
-
-
-def _packed(entry: Entry, key: str) -> bytes:
-    facts = {name: value for name, value in entry._asdict().items() if name != "data"}
-    content = json.dumps(facts).encode() + b"\n" + entry.data
-    return _checksum(content, key) + b"\n" + content
-
-
-def _parsed(packed: bytes, key: str) -> Entry | None:
-    checksum, _newline, content = packed.partition(b"\n")
-    if _checksum(content, key) != checksum:
-        return None
+def _parsed(checksum: str, content: bytes) -> Entry | None:
     facts, _newline, data = content.partition(b"\n")
-    entry = Entry(data=data, **json.loads(facts))
+    entry = Entry(data=data, checksum=checksum, **json.loads(facts))
     # A checksum can be reckoned by anybody: other types would go wrong later, where nobody expects it.
     are_names = all(isinstance(name, str | None) for name in (entry.etag, entry.last_modified))
     are_moments = all(type(moment) in (int, float) for moment in (entry.fetched, entry.checked))
     return entry if are_names and are_moments else None
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_LINK | os.O_NONBLOCK)) as file:
-        found = os.fstat(file.fileno())
-        # What somebody else could have put there is not ours.
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PermissionError(0, "it is no file of ours")
-        return file.read()
-
-
-def _for_the_user_alone(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags | os.O_CREAT | _NO_LINK, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
 
 
 def _taken(lock: t.BinaryIO) -> bool:
