@@ -1,0 +1,380 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""How an action plugin reads the host of an Agent: its files, its version and its service, and no secret is shown.
+
+Where things are is from docs.datadoghq.com, "Agent Configuration Files", "Agent Environment Variables" and "Agent
+Commands", and from the packages themselves: the systemd units name /etc/datadog-agent/environment as a file of
+variables, Debian's init script reads /etc/default/datadog-agent, and the installer for Windows keeps InstallPath and
+ConfigRoot in the registry, where each service's key may hold a value Environment.
+"""
+
+from __future__ import annotations
+
+import abc
+import base64
+import binascii
+import contextlib
+import functools
+import ntpath
+import re
+import shlex
+import typing as t
+
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import service
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.unseen import unseen
+from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version, VersionError
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+# What installs an Agent, in the names of Datadog's packages for apt and yum.
+_PACKAGES = ("datadog-agent", "datadog-fips-agent", "datadog-iot-agent")
+_BINARIES = ("/opt/datadog-agent/bin/agent/agent", "/usr/bin/datadog-agent")
+
+# Whether the core Agent, the Trace Agent or the Process Agent reads a variable.
+CORE, TRACE, PROCESS = "core", "trace", "process"
+
+# What an Agent says when it is asked for its version: "Agent 7.60.0 - Commit: …".
+_SAID = re.compile(r"Agent\s+v?(\d\S*)")
+
+_OWNER = re.compile(r"(\S+) (\S+)")
+
+# What means something to a shell, but for the signs of a pattern.
+_NOT_OF_A_PATTERN = re.compile(r"([^\w/.*?[\]-])", re.ASCII)
+
+# Marks between the parts of what one command prints, since each command is a way to the host and back.
+_MARK = "netwall-part:"
+_LONGEST_REASON = 200
+
+
+class AgentHostError(Exception):
+    """A host could not be read; the text is a sentence for the user, without anything that may be secret."""
+
+
+class Owner(t.NamedTuple):
+    """Whose a file is."""
+
+    user: str
+    group: str
+
+
+class Installed(t.NamedTuple):
+    """An Agent: its release (None where nothing tells it) and what told it (``package``, ``registry``, ``binary``)."""
+
+    version: str | None
+    source: str | None
+
+
+class AgentHost(abc.ABC):
+    """The host of a task, as an Agent's.
+
+    ``facts``: what Ansible found out about the host on the way; a result has it as ``ansible_facts``.
+    """
+
+    service: str
+    usual_storage: str
+    services: t.Mapping[str, str]
+
+    def __init__(self, action: ActionBase, task_vars: dict[str, t.Any] | None) -> None:
+        self.action: t.Any = action
+        self.task_vars = {} if task_vars is None else task_vars
+        self.facts: dict[str, t.Any] = {}
+
+    @property
+    @abc.abstractmethod
+    def usual_config(self) -> str:
+        """Where datadog.yaml is unless somebody moved it."""
+
+    @property
+    @abc.abstractmethod
+    def older_config(self) -> str:
+        """Where Agent 5 has its datadog.conf."""
+
+    @abc.abstractmethod
+    def read(self, path: str) -> bytes | None:
+        """What is in the file *path*, None if there is none. Raises :class:`AgentHostError`."""
+
+    @property
+    @abc.abstractmethod
+    def agent(self) -> Installed | None:
+        """What Agent is installed; None if there is none. Raises :class:`AgentHostError`."""
+
+    @property
+    @abc.abstractmethod
+    def environments(self) -> t.Mapping[str, t.Mapping[str, str]]:
+        """The variables of each of the Agent's services that the host has, by CORE, TRACE and PROCESS.
+
+        Raises :class:`AgentHostError`.
+        """
+
+    @abc.abstractmethod
+    def owner(self, path: str) -> Owner | None:
+        """Whose the file *path* is; None where the platform has no such thing or there is no such file."""
+
+    def version(self) -> tuple[str | None, str | None]:
+        """The release that is installed, such as ``7.60.0``, and what told it; both None if nothing does.
+
+        Raises :class:`AgentHostError`.
+        """
+        return self.agent or Installed(None, None)
+
+    def environment(self) -> t.Mapping[str, str]:
+        """The variables of the service :attr:`service`: ``DD_*`` and a proxy's. Raises :class:`AgentHostError`."""
+        return self.environments.get(CORE, {})
+
+    def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
+        """What *module* returns, failed or not; nothing that it is given or returns is shown if *is_secret*.
+
+        Raises :class:`AgentHostError` where it cannot be run at all.
+        """
+        with unseen(self.action) if is_secret else contextlib.nullcontext():
+            answer: dict[str, t.Any] = self.action._execute_module(  # noqa: SLF001
+                module_name=module, module_args=dict(args), task_vars=self.task_vars
+            )
+        found = answer.pop("ansible_facts", None) or {}
+        self.facts.update({name: value for name, value in found.items() if name.startswith("discovered_interpreter")})
+        answer.pop("invocation", None)
+        if answer.get("failed") and "module_stdout" in answer:
+            # What was printed instead of an answer may hold anything: it goes no further.
+            raise AgentHostError(f"The module {module} could not be run on the host: {_line(answer)}")
+        return answer
+
+    def _slurp(self, module: str, path: str) -> bytes | None:
+        answer = self.run(module, {"src": path}, is_secret=True)
+        if not answer.get("failed"):
+            try:
+                return base64.b64decode(answer.get("content", ""), validate=True)
+            except (binascii.Error, TypeError, ValueError):
+                raise AgentHostError(f"What the host returned for the file {path} is not whole.") from None
+        said = _line(answer)
+        if "not found" in said.lower():
+            return None
+        if "not readable" in said.lower() or "denied" in said.lower():
+            raise AgentHostError(
+                f"The user of this connection may not read the file {path}: become one who may (become: true)."
+            )
+        raise AgentHostError(f"The file {path} could not be read: {said}")
+
+
+class PosixHost(AgentHost):
+    """Linux, and what is like it."""
+
+    service = "datadog-agent"
+    usual_storage = "/opt/datadog-agent/run/transactions_to_retry"
+    usual_config = "/etc/datadog-agent/datadog.yaml"
+    older_config = "/etc/dd-agent/datadog.conf"
+    services: t.Mapping[str, str] = {
+        CORE: "datadog-agent",
+        TRACE: "datadog-agent-trace",
+        PROCESS: "datadog-agent-process",
+    }
+
+    def read(self, path: str) -> bytes | None:
+        return self._slurp("ansible.builtin.slurp", path)
+
+    @functools.cached_property
+    def agent(self) -> Installed | None:
+        known = [line.split(" ") for line in self._told["packages"].splitlines()]
+        for name, *status in known:
+            if name in _PACKAGES and status[1:3] == ["ok", "installed"] and len(status) == 4:
+                return Installed(_release(status[3]), "package")
+        binaries = self._told["binaries"].split()
+        if not binaries:
+            return None
+        said = _SAID.search(self._shell(f"{shlex.quote(binaries[0])} version </dev/null 2>/dev/null"))
+        return Installed(_release(said[1]), "binary") if said else Installed(None, None)
+
+    @functools.cached_property
+    def environments(self) -> t.Mapping[str, t.Mapping[str, str]]:
+        units = service.units(self._told["units"])
+        if not units:
+            script = self.read(f"/etc/default/{self.service}") if self._told["init"].strip() else None
+            return {CORE: service.wanted(service.exported_in_script(script))} if script else {}
+        files = self._files({pattern for unit in units.values() for pattern in unit.files})
+        contents: dict[str, dict[str, str]] = {}
+        found = {}
+        for process, name in self.services.items():
+            unit = units.get(f"{name}.service")
+            if unit is None:
+                continue
+            variables = dict(unit.variables)
+            for pattern in unit.files:
+                for path in files[pattern]:
+                    if path not in contents:
+                        contents[path] = service.variables_in_file(self.read(path) or b"")
+                    variables.update(contents[path])
+            found[process] = service.wanted(variables)
+        return found
+
+    def owner(self, path: str) -> Owner | None:
+        said = _OWNER.search(self._shell(f"stat -L -c '%U %G' -- {shlex.quote(path)} 2>/dev/null"))
+        return Owner(*said.groups()) if said else None
+
+    @functools.cached_property
+    def _told(self) -> dict[str, str]:
+        """What the host says of itself: ``packages``, ``binaries``, ``init`` (a script for its service), ``units``."""
+        packages = " ".join(_PACKAGES)
+        units = " ".join(f"{name}.service" for name in self.services.values())
+        properties = "Id,LoadState,Environment,EnvironmentFiles"
+        return self._parts(
+            {
+                "packages": (
+                    f"dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {packages}; "
+                    f"rpm -q --qf '%{{NAME}} install ok installed %{{VERSION}}\\n' {packages}"
+                ),
+                "binaries": f'for it in {" ".join(_BINARIES)}; do [ -x "$it" ] && echo "$it"; done',
+                "init": f"[ -e /etc/default/{self.service} ] && echo yes",
+                "units": f"systemctl show --no-pager -p {properties} {units}",
+            }
+        )
+
+    def _files(self, patterns: t.Iterable[str]) -> dict[str, list[str]]:
+        """The files that there are of each of *patterns*, in the order of their names."""
+        # Signs of a pattern must reach the shell, and no other sign may mean anything to it.
+        words = {pattern: _NOT_OF_A_PATTERN.sub(r"\\\1", pattern) for pattern in patterns}
+        told = self._parts(
+            {pattern: f'for it in {word}; do [ -e "$it" ] && echo "$it"; done' for pattern, word in words.items()}
+        )
+        return {pattern: lines.splitlines() for pattern, lines in told.items()}
+
+    def _parts(self, commands: t.Mapping[str, str]) -> dict[str, str]:
+        """What each of *commands* prints."""
+        script = "LC_ALL=C; export LC_ALL\n" + "".join(
+            f"echo {_MARK}\n{{ {command}\n}} 2>/dev/null </dev/null\n" for command in commands.values()
+        )
+        if not commands:
+            return {}
+        said = self._shell(f"{script}echo {_MARK}\n")
+        # Whatever comes before the first mark (a greeting, a warning of sudo's) is none of ours.
+        before, *parts = said.split(f"{_MARK}\n")
+        if len(parts) != len(commands) + 1:
+            # None of ours has run where there is no mark, so that this tells no secret.
+            why = "" if parts else " ".join(before.split())[:_LONGEST_REASON]
+            raise AgentHostError(
+                f"The host did not run the commands that read what Agent it has{why and f'; it said: {why}'}"
+            )
+        return dict(zip(commands, parts, strict=False))
+
+    def _shell(self, script: str) -> str:
+        """What *script* prints. It runs in check mode too, needs no Python, and leaves nothing in the journal."""
+        with unseen(self.action):
+            answer: dict[str, t.Any] = self.action._low_level_execute_command(script)  # noqa: SLF001
+        # What the scripts themselves complain of is thrown away: this is of sudo or the like, instead of them.
+        said = answer.get("stdout") or answer.get("stderr") or ""
+        return str(said).replace("\r\n", "\n")
+
+
+class WindowsHost(AgentHost):
+    """Windows, asked by modules of the collection ansible.windows."""
+
+    service = "datadogagent"
+    older_config = r"C:\ProgramData\Datadog\datadog.conf"
+    services: t.Mapping[str, str] = {
+        CORE: "datadogagent",
+        TRACE: "datadog-trace-agent",
+        PROCESS: "datadog-process-agent",
+    }
+    _usual_root = r"C:\ProgramData\Datadog"
+    _usual_programs = r"C:\Program Files\Datadog\Datadog Agent"
+    _product = r"HKLM:\SOFTWARE\Datadog\Datadog Agent"
+    _service_keys = r"HKLM:\SYSTEM\CurrentControlSet\Services"
+
+    @property
+    def usual_config(self) -> str:
+        return ntpath.join(self._root, "datadog.yaml")
+
+    @property
+    def usual_storage(self) -> str:  # type: ignore[override]
+        return ntpath.join(self._root, "run", "transactions_to_retry")
+
+    def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
+        loader = self.action._shared_loader_obj.module_loader  # noqa: SLF001
+        if not loader.find_plugin(module, mod_type=".ps1"):
+            raise AgentHostError(
+                "A Windows host is read by modules of the collection ansible.windows, which is not installed on the "
+                "controller: install it (ansible-galaxy collection install ansible.windows)."
+            )
+        return super().run(module, args, is_secret=is_secret)
+
+    def read(self, path: str) -> bytes | None:
+        return self._slurp("ansible.windows.slurp", path)
+
+    @functools.cached_property
+    def agent(self) -> Installed | None:
+        if not self._properties:
+            return None
+        told = _text(self._properties, "AgentVersion") or _text(self._properties, "Version")
+        if told and _release(told):
+            return Installed(_release(told), "registry")
+        programs = _text(self._properties, "InstallPath") or self._usual_programs
+        said = _SAID.search(self._said_by(ntpath.join(programs, "bin", "agent.exe")))
+        return Installed(_release(said[1]), "binary") if said else Installed(None, None)
+
+    @functools.cached_property
+    def environments(self) -> t.Mapping[str, t.Mapping[str, str]]:
+        found = {}
+        for process, name in self.services.items():
+            key = ntpath.join(self._service_keys, name)
+            answer = self._asked("ansible.windows.win_reg_stat", {"path": key, "name": "Environment"})
+            if answer.get("exists"):
+                found[process] = service.wanted(service.variables_in_registry(answer.get("value")))
+        return found
+
+    def owner(self, path: str) -> Owner | None:  # noqa: ARG002
+        return None
+
+    @functools.cached_property
+    def _properties(self) -> dict[str, t.Any]:
+        """What the installer keeps in the registry, by name."""
+        answer = self._asked("ansible.windows.win_reg_stat", {"path": self._product})
+        return dict(answer.get("properties") or {}) if answer.get("exists") else {}
+
+    @property
+    def _root(self) -> str:
+        return _text(self._properties, "ConfigRoot").rstrip("\\") or self._usual_root
+
+    def _asked(self, module: str, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        answer = self.run(module, args, is_secret=True)
+        if answer.get("failed"):
+            raise AgentHostError(f"The registry of the host could not be read: {_line(answer)}")
+        return answer
+
+    def _said_by(self, program: str) -> str:
+        """What an Agent's *program* says of its version; nothing if it does not say."""
+        task = self.action._task  # noqa: SLF001
+        is_checked = task.check_mode
+        # The module runs nothing in check mode; this changes nothing.
+        task.check_mode = False
+        try:
+            answer = self.run("ansible.windows.win_command", {"argv": [program, "version"]}, is_secret=True)
+        finally:
+            task.check_mode = is_checked
+        return str(answer.get("stdout", ""))
+
+
+def host_of(action: ActionBase, task_vars: dict[str, t.Any] | None) -> AgentHost:
+    """The host of *action*'s task; its platform is told by the shell that the connection speaks to."""
+    shell: t.Any = action._connection._shell  # noqa: SLF001
+    # As ansible-core itself tells.
+    return (WindowsHost if getattr(shell, "_IS_WINDOWS", False) else PosixHost)(action, task_vars)
+
+
+def _release(text: str) -> str | None:
+    try:
+        return str(Version.parse(text))
+    except VersionError:
+        return None
+
+
+def _text(properties: t.Mapping[str, t.Any], name: str) -> str:
+    value = (properties.get(name) or {}).get("value")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _line(answer: t.Mapping[str, t.Any]) -> str:
+    """Why a module failed, in one line."""
+    return " ".join(str(answer.get("msg", "")).split()) or "it did not say why."
