@@ -35,8 +35,8 @@ if t.TYPE_CHECKING:
 _PACKAGES = ("datadog-agent", "datadog-fips-agent", "datadog-iot-agent")
 _BINARIES = ("/opt/datadog-agent/bin/agent/agent", "/usr/bin/datadog-agent")
 
-# Whether the core Agent, the Trace Agent or the Process Agent reads a variable.
-CORE, TRACE, PROCESS = "core", "trace", "process"
+# Which of an Agent's programs reads a variable: each may be a service of its own, with an environment of its own.
+CORE, TRACE, PROCESS, PROBE = "core", "trace", "process", "probe"
 
 # What an Agent says when it is asked for its version: "Agent 7.60.0 - Commit: …".
 _SAID = re.compile(r"Agent\s+v?(\d\S*)")
@@ -106,7 +106,7 @@ class AgentHost(abc.ABC):
     @property
     @abc.abstractmethod
     def environments(self) -> t.Mapping[str, t.Mapping[str, str]]:
-        """The variables of each of the Agent's services that the host has, by CORE, TRACE and PROCESS.
+        """The variables of each of the Agent's services that the host has, by CORE, TRACE, PROCESS and PROBE.
 
         Raises :class:`AgentHostError`.
         """
@@ -114,6 +114,10 @@ class AgentHost(abc.ABC):
     @abc.abstractmethod
     def owner(self, path: str) -> Owner | None:
         """Whose the file *path* is; None where the platform has no such thing or there is no such file."""
+
+    def read_if_there(self, path: str) -> bytes | None:
+        """As :meth:`read`, for a file that most hosts do not have. Raises :class:`AgentHostError`."""
+        return self.read(path)
 
     def version(self) -> tuple[str | None, str | None]:
         """The release that is installed, such as ``7.60.0``, and what told it; both None if nothing does.
@@ -171,10 +175,15 @@ class PosixHost(AgentHost):
         CORE: "datadog-agent",
         TRACE: "datadog-agent-trace",
         PROCESS: "datadog-agent-process",
+        PROBE: "datadog-agent-sysprobe",
     }
 
     def read(self, path: str) -> bytes | None:
         return self._slurp("ansible.builtin.slurp", path)
+
+    def read_if_there(self, path: str) -> bytes | None:
+        # To ask whether it is there costs a tenth of a module.
+        return self.read(path) if self.owner(path) else None
 
     @functools.cached_property
     def agent(self) -> Installed | None:
@@ -277,6 +286,7 @@ class WindowsHost(AgentHost):
         CORE: "datadogagent",
         TRACE: "datadog-trace-agent",
         PROCESS: "datadog-process-agent",
+        PROBE: "datadog-system-probe",
     }
     _usual_root = r"C:\ProgramData\Datadog"
     _usual_programs = r"C:\Program Files\Datadog\Datadog Agent"

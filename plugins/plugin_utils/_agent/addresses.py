@@ -1,0 +1,260 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""Where an Agent's data goes: its site, other destinations, the proxy. No user, password or key comes out of here."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.answer import Answer
+from ansible_collections.netwall.datadog.plugins.plugin_utils._proxy import Proxy, ProxyError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import Setting, Settings, Value
+
+# A name below one of Datadog's sites, those that the catalog does not know yet included: us9.datadoghq.com.
+_DOMAINS = "|".join(sorted({re.escape(".".join(site.site.split(".")[-2:])) for site in catalog.SITES}))
+_OF_A_SITE = re.compile(rf"(?:^|\.)((?:[a-z]{{2,}}\d{{1,2}}\.)?(?:{_DOMAINS}))\.?", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:.]+", re.ASCII)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+
+# Part of a value that the Agent asks a program for.
+_HANDLE = re.compile(r"ENC\[")
+_EVERYWHERE = "*"
+_HTTPS = 443
+
+
+class Destination(t.NamedTuple):
+    """A host and a port that data is sent to."""
+
+    host: str
+    port: int
+
+
+def site_of_host(host: str) -> str | None:
+    """The Datadog site that a *host* is of."""
+    found = re.search(_OF_A_SITE.pattern + "$", host.lower(), re.ASCII)
+    return found[1] if found else None
+
+
+def site_of(settings: Settings, *, is_older: bool) -> Answer:
+    """The site that is set, or that dd_url is of. Raises :class:`SettingError`."""
+    answer = Answer()
+    site = settings.text(table.SITE)
+    if site is not None:
+        answer.value = site.value.lower()
+        answer.found(site)
+        return answer
+    for url, setting in _main_urls(settings, is_older)[:1]:
+        place = _destination(url, setting, _HTTPS)
+        answer.value = site_of_host(place.host) if place else None
+        answer.found(url)
+        if answer.value and answer.value != catalog.US1 and not is_older:
+            answer.warnings.append(
+                f"{setting.name} ({url.source}) says where metrics go and is taken for the site {answer.value}. As "
+                f"site is not set, the Agent sends everything else to {catalog.US1}: set site."
+            )
+    return answer
+
+
+def endpoints_of(settings: Settings, site: str | None, transport: str | None, *, is_older: bool) -> Answer:
+    """Where data goes instead of, or beside, where the *site* has it go. Raises :class:`SettingError`."""
+    answer = Answer([])
+    if is_older:
+        for number, (url, setting) in enumerate(_main_urls(settings, is_older)):
+            _add(answer, table.TARGETS[0], url, _destination(url, setting, _HTTPS), site, is_additional=number > 0)
+        return answer
+    for target in table.TARGETS:
+        if target.needs is not None:
+            needed = settings.flag(target.needs)
+            if needed is None or not needed.value:
+                continue
+        if any(settings.text(other) for other in target.instead_of):
+            continue
+        usual = table.LOGS_PORTS[transport or "http"] if table.LOGS in target.products else _HTTPS
+        for value, place in _places(settings, target, usual):
+            _add(answer, target, value, place, site, is_additional=target.is_additional)
+    return answer
+
+
+def proxy_of(settings: Settings, *, is_older: bool) -> Answer:
+    """The proxy's URL without user and password. Raises :class:`SettingError`."""
+    answer = Answer()
+    fips = settings.flag(table.FIPS)
+    if fips is not None and fips.value:
+        return answer
+    value, setting = _proxy_value(settings, is_older)
+    if value is None or not value.value:
+        return answer
+    url = _without_user(value.value)
+    if _HANDLE.search(url):
+        settings.handles.append(setting.name)
+        return answer
+    if not _SCHEME.match(url):
+        # As Go's own client does.
+        url = f"http://{url}"
+    try:
+        proxy = Proxy.parse(url)
+    except ProxyError:
+        raise value.error(setting, "a proxy's URL of the form SCHEME://HOST:PORT") from None
+    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    answer.value = f"{urlsplit(url).scheme.lower()}://{host}:{proxy.port}"
+    answer.found(value)
+    return answer
+
+
+def no_proxy_of(settings: Settings) -> Answer:
+    """What is reached without the proxy: names, names with a dot before them for all below them, and CIDRs.
+
+    Raises :class:`SettingError`.
+    """
+    answer = Answer([])
+    value = _no_proxy_value(settings)
+    if value is None:
+        return answer
+    flexible = settings.flag(table.NO_PROXY_NONEXACT)
+    for entry in value.value:
+        for name in _names(entry.strip().lower(), is_flexible=flexible is not None and flexible.value):
+            if name not in answer.value:
+                answer.value.append(name)
+    answer.found(value, flexible)
+    return answer
+
+
+def _names(entry: str, *, is_flexible: bool) -> list[str]:
+    """What *entry* of no_proxy means. Exactly, it is a name (and a port); flexibly, it is as Go's own client has it."""
+    host, colon, port = entry.rpartition(":")
+    if colon and port.isdecimal() and ":" not in host.strip("[]"):
+        if int(port) != _HTTPS:
+            return []
+        entry = host
+    entry = entry.strip("[]").rstrip(".")
+    if not entry:
+        return []
+    if not is_flexible:
+        return [] if entry.startswith((".", "*")) else [entry]
+    if entry == _EVERYWHERE:
+        return [_EVERYWHERE]
+    if entry.startswith("*."):
+        return [entry[1:]]
+    is_name = not entry.startswith(".") and re.search(r"[a-z]", entry) and "/" not in entry and ":" not in entry
+    return [entry, f".{entry}"] if is_name else [entry]
+
+
+def _proxy_value(settings: Settings, is_older: bool) -> tuple[Value | None, Setting]:
+    if is_older:
+        host = settings.text(table.OLDER_PROXY_HOST)
+        if host is not None:
+            port = settings.port(table.OLDER_PROXY_PORT)
+            number = table.OLDER_PROXY_DEFAULT_PORT if port is None else port.value
+            return _with(host, f"{host.value}:{number}"), table.OLDER_PROXY_HOST
+    variables = (settings.variable(name) for name in table.PROXY_VARIABLES)
+    found = next((value for value in variables if value is not None), None)
+    return found or (None if is_older else settings.text(table.PROXY)), table.PROXY
+
+
+def _no_proxy_value(settings: Settings) -> Value | None:
+    for name, separators in table.NO_PROXY_VARIABLES:
+        value = settings.variable(name)
+        if value is not None:
+            return _with(value, [each for each in re.split(f"[{separators}]", value.value) if each])
+    return settings.texts(table.NO_PROXY)
+
+
+def _main_urls(settings: Settings, is_older: bool) -> list[tuple[Value, Setting]]:
+    """dd_url: where metrics go; in Agent 5 it may be several."""
+    setting = table.OLDER_DD_URL if is_older else table.DD_URL
+    value = settings.text(setting)
+    if value is None:
+        return []
+    texts = [each.strip() for each in value.value.split(",") if each.strip()] if is_older else [value.value]
+    return [(_with(value, each), setting) for each in texts]
+
+
+def _places(settings: Settings, target: table.Target, usual: int) -> t.Iterator[tuple[Value, Destination | None]]:
+    setting = target.setting
+    if target.kind == "url":
+        url = settings.text(setting)
+        if url is not None:
+            yield url, _destination(url, setting, usual)
+    elif target.kind == "keys":
+        mapping = settings.mapping(setting)
+        for key in [] if mapping is None else mapping.value:
+            assert mapping is not None
+            yield mapping, _destination(_with(mapping, str(key)), setting, usual)
+    else:
+        items = settings.items(setting)
+        for item in [] if items is None else items.value:
+            assert items is not None
+            # The Agent does not care for the case of these.
+            named = {str(key).lower(): value for key, value in item.items()}
+            host, port = named.get("host"), named.get("port")
+            if not isinstance(host, str) or not host:
+                raise items.error(setting, "a list of mappings that have each a Host")
+            place = _destination(_with(items, host), setting, usual)
+            if port is not None and not (str(port).isdecimal() and 0 < int(port) <= 65535):
+                raise items.error(setting, "a list of mappings whose Port is each a port")
+            yield items, place if place is None or port is None else place._replace(port=int(port))
+
+
+def _add(
+    answer: Answer,
+    target: table.Target,
+    value: Value,
+    place: Destination | None,
+    site: str | None,
+    *,
+    is_additional: bool,
+) -> None:
+    if place is None:
+        answer.warnings.append(
+            f"A destination of {', '.join(target.products)} ({value.source}) is a handle of a secret backend: it can't "
+            "be known here, and has to be allowed by extra flows."
+        )
+        return
+    # Where the Agent sends anyway: it puts its version before the name itself.
+    if place == Destination(f"app.{site or catalog.US1}", _HTTPS) and not is_additional:
+        return
+    answer.found(value)
+    for product in target.products:
+        entry = {"product": product, "host": place.host, "port": place.port, "is_additional": is_additional}
+        if entry not in answer.value:
+            answer.value.append(entry)
+
+
+def _destination(value: Value, setting: Setting, usual: int) -> Destination | None:
+    """Host and port of a URL or HOST:PORT; None for a handle of a secret backend. Raises :class:`SettingError`."""
+    text = _without_user(value.value.strip())
+    if _HANDLE.search(text):
+        return None
+    scheme = _SCHEME.match(text)
+    try:
+        parts = urlsplit(text if scheme else f"//{text}")
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        # Its text may quote the value.
+        host, port = "", None
+    if not _HOST.fullmatch(host) or port == 0:
+        raise value.error(setting, "a URL, or of the form HOST:PORT")
+    return Destination(host, port or (table.DEFAULT_PORTS.get(scheme[1].lower(), usual) if scheme else usual))
+
+
+def _without_user(url: str) -> str:
+    """*url* without user and password, in which any sign may stand."""
+    scheme = _SCHEME.match(url)
+    start = scheme.end() if scheme else 0
+    return url[:start] + url[start:].rpartition("@")[2]
+
+
+def _with(value: Value, part: t.Any) -> Value:
+    """A *part* of *value*, or what was made of it."""
+    return dataclasses.replace(value, value=part)

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""All that agent_info tells: of a host, and of the settings that were read from it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.addresses import (
+    endpoints_of,
+    no_proxy_of,
+    proxy_of,
+    site_of,
+)
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.answer import Answer
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import IniDocument, YamlDocument
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import CORE, AgentHostError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.ports import ports_of
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.products import logs_transport_of, products_of
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import Settings, base_name
+from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import Document
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHost
+
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {"path": {"type": "str"}}
+
+# An Agent whose version nothing tells is taken to be of the newest release, or of the newest that had such a file.
+_NEWEST, _NEWEST_OLDER = Version((max(catalog.MAJORS),)), Version((5,))
+
+
+def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
+    """What is known of the Agent on *host*; its settings are in *path*, or where the platform has them.
+
+    Raises :class:`AgentHostError`, :class:`AgentFileError` or :class:`SettingError`.
+    """
+    agent = host.agent
+    documents = list(_documents(host, path))
+    main = documents[0].path if documents else None
+    owner = None if main is None else host.owner(main)
+    settings = Settings(documents, host.environments, host.services)
+    is_older = bool(documents) and isinstance(documents[0], IniDocument)
+    version = Version.parse(agent.version) if agent and agent.version else _NEWEST_OLDER if is_older else _NEWEST
+    told = _told(settings, version, is_older=is_older, is_installed=agent is not None)
+    return {
+        "installed": agent is not None,
+        "version": agent.version if agent else None,
+        "version_source": agent.source if agent else None,
+        "path": main,
+        "service": host.service,
+        "owner": None if owner is None else owner._asdict(),
+        **{name: answer.value for name, answer in told.items()},
+        "sources": {name: answer.source for name, answer in told.items() if answer.source is not None},
+        "warnings": [
+            *(warning for answer in told.values() for warning in answer.warnings),
+            *_warnings(settings, host, is_older=is_older),
+        ],
+    }
+
+
+def _documents(host: AgentHost, path: str | None) -> t.Iterator[Document]:
+    if path is None:
+        path = host.usual_config
+        content = host.read(path)
+        if content is None:
+            path = host.older_config
+            content = host.read_if_there(path)
+    else:
+        content = host.read(path)
+        if content is None:
+            raise AgentHostError(f"There is no file {path} on the host.")
+    if content is None:
+        return
+    if path.lower().endswith(".conf"):
+        yield IniDocument(path, content)
+        return
+    yield YamlDocument(path, content)
+    beside = path.removesuffix(base_name(path)) + table.SYSTEM_PROBE
+    more = host.read_if_there(beside)
+    if more is not None:
+        yield YamlDocument(beside, more)
+
+
+def _told(settings: Settings, version: Version, *, is_older: bool, is_installed: bool) -> dict[str, Answer]:
+    site = site_of(settings, is_older=is_older)
+    products = products_of(settings, version, site.value) if is_installed else Answer()
+    transport = logs_transport_of(settings)
+    ports, opened = ports_of(settings, is_older=is_older)
+    return {
+        "site": site,
+        "products": products,
+        "logs_transport": transport,
+        "ports": ports,
+        "non_local_traffic": opened,
+        "proxy": proxy_of(settings, is_older=is_older),
+        "no_proxy": no_proxy_of(settings),
+        "endpoints": endpoints_of(settings, site.value, transport.value, is_older=is_older),
+        "buffering": _buffering(settings),
+    }
+
+
+def _buffering(settings: Settings) -> Answer:
+    answer = Answer({})
+    for name, (kind, setting) in table.BUFFERING.items():
+        value = getattr(settings, kind)(setting)
+        answer.value[name] = None if value is None else value.value
+        answer.found(value)
+    return answer
+
+
+def _warnings(settings: Settings, host: AgentHost, *, is_older: bool) -> t.Iterator[str]:
+    for setting, sentence in () if is_older else table.BEYOND:
+        value = settings.flag(setting)
+        if value is not None and value.value:
+            yield f"{setting.name} is on ({value.source}): {sentence}"
+    for name in settings.handles:
+        yield f"The value of {name} is a handle of a secret backend (ENC[...]): it can't be known here."
+    core = settings.environments.get(CORE, {})
+    for program, variables in settings.environments.items():
+        differing = [name for name in table.SHARED_VARIABLES if variables.get(name) != core.get(name)]
+        if differing:
+            yield (
+                f"The services {host.services[CORE]} and {host.services[program]} differ in their variables "
+                f"{', '.join(differing)}: what the first has is what is told here."
+            )
