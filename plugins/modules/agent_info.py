@@ -157,8 +157,8 @@ no_proxy:
   sample: [intake.example.com, .internal.example.com]
 endpoints:
   description:
-    - Where data of a C(product) goes, to C(host) and C(port), instead of where its site has it go; or beside that, if it
-      C(is_additional).
+    - Where data of a C(product) goes, to C(host) and C(port), instead of where its site has it go; or beside that, if
+      it C(is_additional).
   type: list
   elements: dict
   returned: success

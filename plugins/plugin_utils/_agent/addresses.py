@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 import typing as t
 from urllib.parse import urlsplit
@@ -24,12 +25,18 @@ if t.TYPE_CHECKING:
 # A name below one of Datadog's sites, those that the catalog does not know yet included: us9.datadoghq.com.
 _DOMAINS = "|".join(sorted({re.escape(".".join(site.site.split(".")[-2:])) for site in catalog.SITES}))
 _OF_A_SITE = re.compile(rf"(?:^|\.)((?:[a-z]{{2,}}\d{{1,2}}\.)?(?:{_DOMAINS}))\.?", re.ASCII)
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:.]+", re.ASCII)
+# A host, by name or address; but no word that could be a key which stands in the wrong place.
+_HOST = re.compile(r"(?![0-9a-f]{16,}\.?$)([a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f]*:[0-9a-f:.]+)", re.ASCII)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 
 # Part of a value that the Agent asks a program for.
 _HANDLE = re.compile(r"ENC\[")
 _EVERYWHERE = "*"
+_ENTRY = re.compile(
+    r"(?P<below>\*?\.)?(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<host>[^/:@]+|[0-9a-f:.]+))(?P<bits>/[0-9]{1,3})?"
+    r"(?::(?P<port>[0-9]+))?",
+    re.ASCII,
+)
 _HTTPS = 443
 
 
@@ -52,6 +59,8 @@ def site_of(settings: Settings, *, is_older: bool) -> Answer:
     site = settings.text(table.SITE)
     if site is not None:
         answer.value = site.value.lower()
+        if not _HOST.fullmatch(answer.value):
+            raise site.error(table.SITE, "the name of a site, such as datadoghq.eu")
         answer.found(site)
         return answer
     for url, setting in _main_urls(settings, is_older)[:1]:
@@ -102,10 +111,13 @@ def proxy_of(settings: Settings, *, is_older: bool) -> Answer:
     if not _SCHEME.match(url):
         # As Go's own client does.
         url = f"http://{url}"
+    proxy: Proxy | None
     try:
         proxy = Proxy.parse(url)
     except ProxyError:
-        raise value.error(setting, "a proxy's URL of the form SCHEME://HOST:PORT") from None
+        proxy = None
+    if proxy is None or not _HOST.fullmatch(proxy.host):
+        raise value.error(setting, "a proxy's URL of the form SCHEME://HOST:PORT")
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     answer.value = f"{urlsplit(url).scheme.lower()}://{host}:{proxy.port}"
     answer.found(value)
@@ -132,22 +144,29 @@ def no_proxy_of(settings: Settings) -> Answer:
 
 def _names(entry: str, *, is_flexible: bool) -> list[str]:
     """What *entry* of no_proxy means. Exactly, it is a name (and a port); flexibly, it is as Go's own client has it."""
-    host, colon, port = entry.rpartition(":")
-    if colon and port.isdecimal() and ":" not in host.strip("[]"):
-        if int(port) != _HTTPS:
-            return []
-        entry = host
-    entry = entry.strip("[]").rstrip(".")
-    if not entry:
-        return []
-    if not is_flexible:
-        return [] if entry.startswith((".", "*")) else [entry]
-    if entry == _EVERYWHERE:
+    if is_flexible and entry == _EVERYWHERE:
         return [_EVERYWHERE]
-    if entry.startswith("*."):
-        return [entry[1:]]
-    is_name = not entry.startswith(".") and re.search(r"[a-z]", entry) and "/" not in entry and ":" not in entry
-    return [entry, f".{entry}"] if is_name else [entry]
+    found = _ENTRY.fullmatch(entry)
+    if found is None or found["port"] not in (None, str(_HTTPS)):
+        return []
+    host = (found["address"] or found["host"]).rstrip(".")
+    # Whatever is neither a name nor addresses has never meant anything.
+    if not _HOST.fullmatch(host):
+        return []
+    name = f"{host}{found['bits'] or ''}"
+    if not is_flexible:
+        return [] if found["below"] else [name]
+    if found["below"]:
+        return [f".{name}"]
+    return [name] if found["bits"] or _is_address(host) else [name, f".{name}"]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _proxy_value(settings: Settings, is_older: bool) -> tuple[Value | None, Setting]:

@@ -72,6 +72,8 @@ class YamlDocument:
         """Raises :class:`AgentFileError`."""
         self.path = path
         root = _composed(path, _decoded(path, content))
+        if root is not None and root.tag == f"{_TAG}null":
+            root = None
         if root is not None and not isinstance(root, yaml.MappingNode):
             raise AgentFileError(f"The file {path} is not a mapping of settings.")
         self._root = root

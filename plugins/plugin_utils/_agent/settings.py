@@ -150,7 +150,8 @@ _PROCESSES = ("processes", "containers", "network-monitoring", "universal-servic
 
 def _apm(products: tuple[str, ...], name: str, kind: str = "url") -> Target:
     """A setting of apm_config, whose variables begin with DD_APM."""
-    return Target(products, Setting(f"apm_config.{name}", (f"DD_APM_{name.upper().replace('.', '_')}",), TRACE), kind)
+    variable = f"DD_APM_{name.removeprefix('apm_').upper().replace('.', '_')}"
+    return Target(products, Setting(f"apm_config.{name}", (variable,), TRACE), kind)
 
 
 def _forwarder(product: str, section: str) -> tuple[Target, ...]:

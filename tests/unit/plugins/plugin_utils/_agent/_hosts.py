@@ -120,3 +120,36 @@ def program(folder: Path, name: str, *, said: str = "", code: int = 0) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\ncat '{folder}/{name}.txt'\nexit {code}\n")
     path.chmod(0o755)
+
+
+def set_up(
+    folder: Path,
+    yaml: str | bytes | None = None,
+    *,
+    package: str = "1:7.60.0-1",
+    units: t.Mapping[str, t.Mapping[str, str]] = types.MappingProxyType({}),
+    **files: str,
+) -> LinuxAction:
+    """A Linux host in *folder* whose datadog.yaml is *yaml*.
+
+    *package*: the release that is installed, none if empty. *units*: the variables of services by their names. *files*:
+    further ones in the same folder, an underscore in their names for the dot.
+    """
+    for name in ("dpkg-query", "rpm", "systemctl"):
+        program(folder, name, code=1)
+    if package:
+        program(folder, "dpkg-query", said=f"datadog-agent install ok installed {package}\n")
+    shown = "\n".join(
+        f"Id={unit}.service\nLoadState=loaded\nEnvironment="
+        + " ".join(
+            '"' + f"{name}={value}".replace("\\", "\\\\").replace('"', '\\"') + '"' for name, value in own.items()
+        )
+        + "\n"
+        for unit, own in units.items()
+    )
+    program(folder, "systemctl", said=shown)
+    if yaml is not None:
+        (folder / "datadog.yaml").write_bytes(yaml if isinstance(yaml, bytes) else yaml.encode())
+    for name, content in files.items():
+        (folder / name.replace("_", ".").replace("system.probe", "system-probe")).write_text(content)
+    return LinuxAction(folder)
