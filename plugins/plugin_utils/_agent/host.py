@@ -264,7 +264,7 @@ class PosixHost(AgentHost):
             # None of ours has run where there is no mark, so that this tells no secret.
             why = "" if parts else " ".join(before.split())[:_LONGEST_REASON]
             raise AgentHostError(
-                f"The host did not run the commands that read what Agent it has{why and f'; it said: {why}'}"
+                f"The host did not run the commands that read what Agent it has{f': {why}' if why else '.'}"
             )
         return dict(zip(commands, parts, strict=False))
 

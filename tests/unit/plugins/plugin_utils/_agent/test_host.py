@@ -221,7 +221,7 @@ def test_a_host_that_runs_nothing_says_why(linux: LinuxAction) -> None:
         return {"rc": 1, "stdout": "", "stderr": f"sudo: a password is required\n{cmd[:0]}"}
 
     linux._low_level_execute_command = refuse  # type: ignore[method-assign]
-    with pytest.raises(AgentHostError, match=r"; it said: sudo: a password is required$"):
+    with pytest.raises(AgentHostError, match=r"read what Agent it has: sudo: a password is required$"):
         _agent = on(linux).agent
 
 
