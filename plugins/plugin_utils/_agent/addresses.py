@@ -201,28 +201,27 @@ def _main_urls(settings: Settings, is_older: bool) -> list[tuple[Value, Setting]
 
 def _places(settings: Settings, target: table.Target, usual: int) -> t.Iterator[tuple[Value, Destination | None]]:
     setting = target.setting
-    if target.kind == "url":
-        url = settings.text(setting)
-        if url is not None:
-            yield url, _destination(url, setting, usual)
-    elif target.kind == "keys":
-        mapping = settings.mapping(setting)
-        for key in [] if mapping is None else mapping.value:
-            assert mapping is not None
-            yield mapping, _destination(_with(mapping, str(key)), setting, usual)
-    else:
-        items = settings.items(setting)
-        for item in [] if items is None else items.value:
-            assert items is not None
-            # The Agent does not care for the case of these.
-            named = {str(key).lower(): value for key, value in item.items()}
-            host, port = named.get("host"), named.get("port")
-            if not isinstance(host, str) or not host:
-                raise items.error(setting, "a list of mappings that have each a Host")
-            place = _destination(_with(items, host), setting, usual)
-            if port is not None and not (str(port).isdecimal() and 0 < int(port) <= 65535):
-                raise items.error(setting, "a list of mappings whose Port is each a port")
-            yield items, place if place is None or port is None else place._replace(port=int(port))
+    read = {"url": settings.text, "keys": settings.mapping, "hosts": settings.items}[target.kind]
+    value = read(setting)
+    if value is None:
+        return
+    for each in [value.value] if target.kind == "url" else value.value:
+        if target.kind == "hosts":
+            yield value, _place_of_item(value, setting, each, usual)
+        else:
+            yield value, _destination(_with(value, str(each)), setting, usual)
+
+
+def _place_of_item(value: Value, setting: Setting, item: dict[str, t.Any], usual: int) -> Destination | None:
+    # The Agent does not care for the case of these.
+    named = {str(key).lower(): part for key, part in item.items()}
+    host, port = named.get("host"), named.get("port")
+    if not isinstance(host, str) or not host:
+        raise value.error(setting, "a list of mappings that have each a Host")
+    place = _destination(_with(value, host), setting, usual)
+    if port is not None and not (str(port).isdecimal() and 0 < int(port) <= 65535):
+        raise value.error(setting, "a list of mappings whose Port is each a port")
+    return place if place is None or port is None else place._replace(port=int(port))
 
 
 def _add(

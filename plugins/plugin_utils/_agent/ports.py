@@ -91,8 +91,9 @@ def _netflow(settings: Settings, ports: Answer, opened: Answer) -> None:
         return
     setting = Setting(f"{table.NETFLOW}.listeners")
     listeners = settings.items(setting)
-    for listener in [] if listeners is None else listeners.value:
-        assert listeners is not None
+    if listeners is None:
+        return
+    for listener in listeners.value:
         name = listener.get("flow_type")
         if name not in table.NETFLOW_PORTS:
             raise listeners.error(
