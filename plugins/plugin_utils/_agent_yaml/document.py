@@ -70,6 +70,10 @@ class Entry:
         return max(self.end, self.value.kept_end)
 
 
+class Unreadable:
+    """Stands for what a parser can't read; equal to nothing."""
+
+
 class _Loader(yaml.SafeLoader):
     """Remembers the tokens' places, and where aliases stand, which the tree of nodes doesn't tell."""
 
@@ -114,11 +118,29 @@ class Document:
         node, self._loader = _compose(text)
         try:
             self.data: t.Any = build(node, self._loader) if node else None
-            self.root = self._value(node, self._loader.aliases, None, False) if node else None
+            root = self._value(node, self._loader.aliases, None, False) if node else None
         except RecursionError:
             raise AgentYamlError("The file is nested too deeply to be read.") from None
+        # After a '---' that nothing follows the parser reports a null.
+        self.root = None if root and root.is_null and not node.value else root
         if self.root and not self.root.is_mapping:
             raise AgentYamlError("The top of the file is not a mapping of settings to values.")
+
+    @functools.cached_property
+    def other_reading(self) -> t.Any:
+        """What libyaml reads, of which the Agent's parser is a translation; :class:`Unreadable` where it can't.
+
+        Where libyaml is missing on this controller it is what PyYAML reads.
+        """
+        loader = getattr(yaml, "CSafeLoader", None)
+        if not loader:
+            return self.data
+        try:
+            reader = loader(self.text)
+            node = reader.get_single_node()
+            return build(node, reader) if node else None
+        except (yaml.YAMLError, AgentYamlError, ValueError, OverflowError, RecursionError):
+            return Unreadable()
 
     def line_of(self, offset: int) -> int:
         """The index of the line that *offset* is on; the end of the text is on its last line."""

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
-import yaml
-
 from . import emit
-from .data import build, same
+from .data import same
 from .document import Document, Entry
 from .errors import AgentYamlError
 from .places import Path, find, insertions, removals, replacements
@@ -72,7 +70,6 @@ def edit(content: bytes, settings: t.Mapping[str, t.Any], *, is_present: bool) -
                 pieces.apply(splices)
             document = step.document
             changes.append(step.change)
-    _ask_other_parser(text, document)
     byte_splices = tuple(_in_bytes(text, len(bom), pieces.splices()))
     return Edit(bom + document.text.encode(), byte_splices, tuple(changes))
 
@@ -137,19 +134,19 @@ def _set(document: Document, path: Path, value: t.Any) -> _Step | None:
     _refuse_what_is_no_section(document, path, chain)
     expected = _with(document.data, path, value)
     if len(chain) < len(path):
-        added = _added(document, path, value, expected, document.text)
+        added = _added(document, path, value, expected, document)
         if added:
             return _Step(added[0], added[1], change)
         raise _cannot(document, path, chain, "added")
     for splices in replacements(document, chain[-1], value):
         new = _read(spliced(document.text, splices))
-        if new and same(new.data, expected):
+        if new and _is(document, new, expected):
             return _Step(new, [splices], change)
     raise _cannot(document, path, chain, "given another value")
 
 
 def _added(
-    document: Document, path: Path, value: t.Any, expected: t.Any, origin: str
+    document: Document, path: Path, value: t.Any, expected: t.Any, origin: Document
 ) -> tuple[Document, list[list[Splice]]] | None:
     """The first way to add *path* that means what is *expected* and can be taken back to *origin*, byte by byte."""
     depth = len(find(document, path))
@@ -158,13 +155,19 @@ def _added(
         if not new:
             continue
         if len(find(new, path)) == len(path):
-            if same(new.data, expected) and spliced(new.text, next(removals(new, path)).splices) == origin:
+            if _is(document, new, expected) and _is_undone(new, path, origin):
                 return new, [splices]
-        elif same(new.data, _with(document.data, path[: depth + 1], None)):
+        elif _is(document, new, _with(document.data, path[: depth + 1], None)):
             inner = _added(new, path, value, expected, origin)
             if inner:
                 return inner[0], [splices, *inner[1]]
     return None
+
+
+def _is_undone(new: Document, path: Path, origin: Document) -> bool:
+    """Whether removing *path* from *new* would give *origin*, byte by byte."""
+    back = spliced(new.text, next(removals(new, path)).splices)
+    return back == origin.text and _is(new, origin, origin.data)
 
 
 def _refuse_what_is_no_section(document: Document, path: Path, chain: list[Entry]) -> None:
@@ -206,7 +209,7 @@ def _unset(document: Document, path: Path) -> _Step | None:
         )
     for gone, splices in removals(document, path):
         new = _read(spliced(document.text, splices))
-        if new and any(same(new.data, expected) for expected in _left(document.data, gone)):
+        if new and any(_is(document, new, expected) for expected in _left(document.data, gone)):
             return _Step(new, [splices], Change(".".join(path), before, None))
     raise _cannot(document, path, chain, "removed")
 
@@ -230,28 +233,11 @@ def _read(text: str) -> Document | None:
         return None
 
 
-def _ask_other_parser(before: str, document: Document) -> None:
-    """Ask libyaml, which the Agent's parser is a translation of, what it makes of the file; not where it is missing.
-
-    What it read like PyYAML before it has to read like PyYAML afterwards.
-    """
-    loader = getattr(yaml, "CSafeLoader", None)
-    if not loader or before == document.text or not same(_other_reading(loader, before), Document(before).data):
-        return
-    if not same(_other_reading(loader, document.text), document.data):
-        raise AgentYamlError(
-            "With these settings the file would mean one thing to PyYAML and another one to libyaml, for a notation "
-            "in it that is unusual; change it by hand."
-        )
-
-
-def _other_reading(loader: t.Any, text: str) -> t.Any:
-    try:
-        reader = loader(text)
-        node = reader.get_single_node()
-        return build(node, reader) if node else None
-    except (yaml.YAMLError, AgentYamlError, ValueError, OverflowError, RecursionError) as error:
-        return error
+def _is(old: Document, new: Document | None, expected: t.Any) -> bool:
+    """Whether *new* means what is *expected*, and no less to the Agent's parser than *old* did."""
+    if not new or not same(new.data, expected):
+        return False
+    return same(new.other_reading, new.data) or not same(old.other_reading, old.data)
 
 
 def _in_bytes(text: str, offset: int, splices: t.Iterable[Splice]) -> t.Iterator[ByteSplice]:

@@ -152,7 +152,9 @@ def _new_lines(document: Document, place: _Place, lines: list[str]) -> Splice:
 def _into_flow(document: Document, parent: Value, rest: Path, value: t.Any) -> t.Iterator[list[Splice]]:
     text = _flow_entry(document, parent, rest, value)
     if parent.entries:
-        yield [Splice(parent.entries[-1].end, parent.entries[-1].end, ", " + text)]
+        last = parent.entries[-1]
+        # A colon right before a comma is a part of the name to some parsers.
+        yield [Splice(last.end, last.end, (" , " if last.value.is_blank else ", ") + text)]
     else:
         yield [Splice(parent.inner, parent.inner, text)]
         # Right behind the bracket a comment may begin.
@@ -163,8 +165,12 @@ def _in_place_of_null(document: Document, parent: Value, rest: Path, value: t.An
     """A mapping where a null was, which its mark keeps."""
     newline, indent = _flow_line(document, parent)
     text = _flow_entry(document, parent, rest, value)
-    was = document.text[parent.start : parent.end]
-    return Splice(parent.start, parent.end, f"{{  {NULL_MARK}{was}{newline}{indent}{text}}}")
+    start, end = parent.start, parent.end
+    was = document.text[start:end]
+    if parent.is_blank and document.text[start] == " ":
+        # A colon and a bracket have to stand apart.
+        start = end = start + 1
+    return Splice(start, end, f"{{  {NULL_MARK}{was}{newline}{indent}{text}}}")
 
 
 def _flow_entry(document: Document, parent: Value, rest: Path, value: t.Any) -> str:
@@ -266,6 +272,8 @@ def removals(document: Document, path: Path) -> t.Iterator[Removal]:
             splices = _take_out(document, chain, depth, lines, is_kept=is_kept, is_section=True)
         gone = path[: depth + 1] if not section else path[: depth + 2]
         yield Removal(gone, [*splices, *_cuts(document, lines)])
+    if lines:
+        yield Removal(gone, [*splices, *_emptied(document, chain[depth], lines)])
 
 
 def _take_out(  # noqa: PLR0913, PLR0917 - one place, and how
@@ -275,15 +283,24 @@ def _take_out(  # noqa: PLR0913, PLR0917 - one place, and how
     entry = chain[depth]
     container = chain[depth - 1].value if depth else document.root
     if container and container.style == "flow":
-        entries = container.entries
-        index = entries.index(entry)
-        start = entries[index - 1].end if index else entry.start
-        end = entries[1].start if not index and len(entries) > 1 else entry.end
-        return [Splice(start, end, "")]
+        return [_out_of_brackets(document, container, entry, is_kept=is_kept)]
     # Of a section that is emptied the key alone is left.
     end = entry.key_end if is_section else entry.kept_end if is_kept else entry.end
     lines.update(range(document.line_of(entry.start), _last_line(document, end) + 1))
     return []
+
+
+def _out_of_brackets(document: Document, container: Value, entry: Entry, *, is_kept: bool) -> Splice:
+    """Take *entry* out with the comma before it, or else after it; *is_kept* keeps the space before that comma."""
+    entries = container.entries
+    index = entries.index(entry)
+    if index:
+        before = entries[index - 1].end
+        return Splice(document.text.index(",", before) if is_kept else before, entry.end, "")
+    if len(entries) > 1:
+        return Splice(entry.start, entries[1].start, "")
+    comma = document.text.find(",", entry.end, container.end) if is_kept else -1
+    return Splice(entry.start, comma + 1 if comma >= 0 else entry.end, "")
 
 
 def _own_section(document: Document, chain: list[Entry], depth: int) -> list[Splice] | None:
@@ -309,6 +326,13 @@ def _own_section(document: Document, chain: list[Entry], depth: int) -> list[Spl
         was = text[mark + len(NULL_MARK) : end]
         return [Splice(owner.value.start, owner.value.end, was)]
     return [Splice(mark, mark + len(NULL_MARK), "")]
+
+
+def _emptied(document: Document, entry: Entry, lines: set[int]) -> list[Splice]:
+    """Write braces where *lines* were: what is left of a mapping that has a tag, for example, must be a mapping."""
+    first, *more = sorted(lines)
+    start, end, _next = document.lines[first]
+    return [Splice(start, end, " " * document.column(entry.start) + "{}"), *_cuts(document, set(more))]
 
 
 def _cuts(document: Document, lines: set[int]) -> list[Splice]:
