@@ -64,7 +64,7 @@ class _Builder:
         if known is None:
             raise AgentYamlError(f"Line {node.start_mark.line + 1} begins a value that holds itself.")
         if known:
-            return t.cast("tuple[t.Any, int]", known)
+            return known
         self._built[id(node)] = None
         size = 1
         if isinstance(node, yaml.ScalarNode):

@@ -81,17 +81,17 @@ class _Loader(yaml.SafeLoader):
         self.spans: list[tuple[int, int]] = []
         self.aliases: dict[tuple[int, t.Any], tuple[int, int]] = {}
         # Before the base class asks for anything.
-        super().__init__(text)  # type: ignore[no-untyped-call]
+        super().__init__(text)
 
     def get_token(self) -> t.Any:
-        token: t.Any = super().get_token()
+        token: t.Any = super().get_token()  # type: ignore[no-untyped-call]
         if token and token.end_mark.index > token.start_mark.index:
             self.spans.append((token.start_mark.index, token.end_mark.index))
         return token
 
     def compose_node(self, parent: t.Any, index: t.Any) -> t.Any:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             place = len(parent.value) if index is None else id(index) if isinstance(index, yaml.Node) else index
             self.aliases[id(parent), place] = (event.start_mark.index, event.end_mark.index)
         return super().compose_node(parent, index)
@@ -178,8 +178,8 @@ class Document:
             style = "quoted" if node.style else "plain"
             return Value(start, end, end, style, is_null=is_null, is_in_flow=is_in_flow)
         if isinstance(node, yaml.MappingNode):
-            parts = self._entries(node, aliases, is_in_flow or bool(node.flow_style))
-            entries = tuple(parts)
+            entries = tuple(self._entries(node, aliases, is_in_flow or bool(node.flow_style)))
+            parts: t.Sequence[Entry | Value] = entries
         else:
             parts = [
                 self._value(item, aliases, aliases.get((id(node), index)), is_in_flow or bool(node.flow_style))
@@ -235,14 +235,14 @@ def _compose(text: str) -> tuple[t.Any, _Loader]:
     """The tree of nodes and the loader that made it; a parser's sentence may quote the file, so ours is another one."""
     try:
         loader = _Loader(text)
-        return loader.get_single_node(), loader  # type: ignore[no-untyped-call]
+        return loader.get_single_node(), loader
     except yaml.reader.ReaderError as error:
         line = len(NEWLINE.findall(text[: error.position])) + 1
         raise AgentYamlError(
             f"Line {line} has the character U+{ord(error.character):04X}, which YAML does not allow."
         ) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark: t.Any = error.problem_mark or error.context_mark
         if isinstance(error, yaml.composer.ComposerError) and error.context and "single document" in error.context:
             raise AgentYamlError(
                 f"Line {mark.line + 1} begins another document; the Agent reads one, so there must be one alone."

@@ -176,21 +176,30 @@ def _refuse_what_is_no_section(document: Document, path: Path, chain: list[Entry
         value = entry.value
         if value.style == "alias":
             raise AgentYamlError(
-                f"'{name}' on {document.place(entry.start)} stands for a value that is written elsewhere (an alias), so "
-                f"setting '{'.'.join(path)}' would change that as well; write '{name}' out first."
+                f"'{name}' on {document.place(entry.start)} stands for a value that is written elsewhere (an alias), "
+                f"so setting '{'.'.join(path)}' would change that as well; write '{name}' out first."
             )
         if not value.is_mapping and not value.is_null:
             raise AgentYamlError(
                 f"'{name}' on {document.place(entry.start)} has a value of its own, so there can't be a setting "
                 f"'{'.'.join(path)}' in it."
             )
+    if len(chain) < len(path) - 1 and _look(document.data, path[: len(chain) + 1])[0]:
+        raise _from_elsewhere(path[: len(chain) + 1], "added to")
+
+
+def _from_elsewhere(path: Path, what: str) -> AgentYamlError:
+    return AgentYamlError(
+        f"'{'.'.join(path)}' comes from elsewhere in the file, by an alias or a merge (<<), so it can't be {what} "
+        "where it is; change it by hand."
+    )
 
 
 def _cannot(document: Document, path: Path, chain: list[Entry], what: str) -> AgentYamlError:
     where = f"on {document.place(chain[-1].start)}" if chain else "at the top of the file"
     return AgentYamlError(
-        f"'{'.'.join(path)}' can't be {what} {where} without changing something else: an anchor, a merge (<<), a tag or "
-        "an unusual notation is in the way; change it by hand."
+        f"'{'.'.join(path)}' can't be {what} {where} without changing something else: an anchor, a merge (<<), a tag "
+        "or an unusual notation is in the way; change it by hand."
     )
 
 
@@ -203,10 +212,7 @@ def _unset(document: Document, path: Path) -> _Step | None:
         return None
     chain = find(document, path)
     if len(chain) < len(path):
-        raise AgentYamlError(
-            f"'{'.'.join(path)}' comes from elsewhere in the file, by an alias or a merge (<<), so it can't be removed "
-            "where it is; change it by hand."
-        )
+        raise _from_elsewhere(path, "removed")
     for gone, splices in removals(document, path):
         new = _read(spliced(document.text, splices))
         if new and any(_is(document, new, expected) for expected in _left(document.data, gone)):

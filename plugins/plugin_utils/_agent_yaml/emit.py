@@ -4,7 +4,7 @@
 
 # This module is private to the netwall.datadog collection.
 
-"""Values as YAML text that every reader takes for the same: the Agent's (YAML 1.2 with leftovers of 1.1) and PyYAML (1.1).
+"""Values as YAML text that every reader takes for the same: the Agent's (YAML 1.2 and some of 1.1) and PyYAML (1.1).
 
 What one of them could take for something else is quoted: ``yes``, ``~``, ``0o17``, ``1e3``, ``1:30``, ``2026-01-02``.
 """
@@ -40,21 +40,11 @@ def plain(value: t.Any, name: str) -> t.Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    if hasattr(value, "__ENCRYPTED__"):
-        # A text from a vault that Ansible has not yet opened.
-        value = str(value)
-    if isinstance(value, str):
-        text = str.__str__(value)
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise AgentYamlError(f"The value of '{name}' has half of a character in it, which no file can hold.")
-        return text
+    if isinstance(value, str) or hasattr(value, "__ENCRYPTED__"):
+        # The latter is a text from a vault that Ansible has not yet opened.
+        return _plain_text(str(value), name)
     if isinstance(value, int):
-        if not _SMALLEST <= value <= _LARGEST:
-            raise AgentYamlError(
-                f"The value of '{name}' is a whole number beyond 64 bits, which the Agent would read as another one; "
-                "write it as text, in quotes, if the setting takes text."
-            )
-        return int.__int__(value)
+        return _plain_number(value, name)
     if isinstance(value, float):
         return float.__float__(value)
     if isinstance(value, t.Mapping):
@@ -62,9 +52,24 @@ def plain(value: t.Any, name: str) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [plain(item, name) for item in value]
     raise AgentYamlError(
-        f"The value of '{name}' is neither text, number, true, false, null, list nor mapping; a date has to be text, in "
-        "quotes."
+        f"The value of '{name}' is neither text, number, true, false, null, list nor mapping; a date has to be "
+        "text, in quotes."
     )
+
+
+def _plain_text(value: str, name: str) -> str:
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise AgentYamlError(f"The value of '{name}' has half of a character in it, which no file can hold.")
+    return str.__str__(value)
+
+
+def _plain_number(value: int, name: str) -> int:
+    if not _SMALLEST <= value <= _LARGEST:
+        raise AgentYamlError(
+            f"The value of '{name}' is a whole number beyond 64 bits, which the Agent would read as another one; write "
+            "it as text, in quotes, if the setting takes text."
+        )
+    return int.__int__(value)
 
 
 def _plain_mapping(value: t.Mapping[t.Any, t.Any], name: str) -> dict[t.Any, t.Any]:

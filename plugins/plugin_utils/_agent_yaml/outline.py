@@ -20,7 +20,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from .document import Document, Value
 
-Path = t.Tuple[str, ...]
+Path = tuple[str, ...]
 
 _TEMPLATE = re.compile(r"( *)#( *)([A-Za-z_][\w.-]*):(?=\s|$)")
 _PARAMETER = re.compile(r"( *)##+ *@param +([A-Za-z_][\w.-]*)")

@@ -18,7 +18,7 @@ from .document import NEWLINE, Document, Entry, Value
 from .outline import templates
 from .splices import Splice
 
-Path = t.Tuple[str, ...]
+Path = tuple[str, ...]
 
 # A section of ours says so, and goes with its last setting. In block style the words stand behind the key,
 # in flow style behind the bracket.
@@ -89,19 +89,29 @@ def _places(document: Document, chain: list[Entry], path: Path, *, is_leaf: bool
             yield _Place(line, own if column is None else column)
     if column is None:
         column = outer + 2 if chain else 0
-    if not chain:
+    # A line of spaces at the very end may be of a block scalar, as long as nothing comes after it.
+    if not chain and not (entries and document.text[-1:] in (" ", "\t")):
         yield _Place(len(document.lines) - 1, column)
     if entries:
-        for end in dict.fromkeys((entries[-1].end, entries[-1].kept_end)):
-            yield _Place(_last_line(document, end), column)
-        # A block scalar that ends with the file, in the middle of a line, changes if anything comes after it.
-        yield _Place(document.line_of(entries[-1].start), column, is_below=False)
+        yield from _beside_entries(document, entries, column)
     elif chain:
         yield _Place(document.line_of(chain[-1].end), column)
     else:
-        for index, (start, end, _next) in enumerate(document.lines):
-            if document.text[start:end].startswith("..."):
-                yield _Place(index, column, is_below=False)
+        yield from (_Place(index, column, is_below=False) for index in _ends(document))
+
+
+def _beside_entries(document: Document, entries: tuple[Entry, ...], column: int) -> t.Iterator[_Place]:
+    for end in dict.fromkeys((entries[-1].end, entries[-1].kept_end)):
+        yield _Place(_last_line(document, end), column)
+    # A block scalar that ends with the file, in the middle of a line, changes if anything comes after it.
+    yield _Place(document.line_of(entries[-1].start), column, is_below=False)
+
+
+def _ends(document: Document) -> list[int]:
+    """The lines that may say that the document ends."""
+    return [
+        index for index, (start, _end, _next) in enumerate(document.lines) if document.text[start : start + 3] == "..."
+    ]
 
 
 def _last_line(document: Document, end: int) -> int:
@@ -194,10 +204,7 @@ def replacements(document: Document, entry: Entry, value: t.Any) -> t.Iterator[l
     """Ways to give *entry* another value. What follows the old one on its line stays, and a comment beside its key."""
     old = entry.value
     key_line = document.line_of(entry.key_end)
-    if old.is_in_flow or emit.is_on_lines(value):
-        on_line = emit.flow(value)
-    else:
-        on_line = emit.scalar(value)
+    on_line = emit.flow(value) if old.is_in_flow or emit.is_on_lines(value) else emit.scalar(value)
     if not old.is_in_flow and old.style == "lines" and document.line_of(old.start) > key_line:
         yield from _instead_of_lines(document, entry, value, on_line)
     elif old.style == "block":
@@ -221,7 +228,7 @@ def _instead_of_lines(document: Document, entry: Entry, value: t.Any, on_line: s
         yield [Splice(colon + 1, colon + 1, " " + on_line), _cut(document, first, last)]
 
 
-def _beside(  # noqa: PLR0913, PLR0917 - what is known of one place
+def _beside(
     document: Document, entry: Entry, end: int, value: t.Any, on_line: str, cut: list[Splice]
 ) -> t.Iterator[list[Splice]]:
     """Instead of a value that begins on the line of its key and ends at *end*; *cut* is what else of it goes."""
@@ -276,10 +283,10 @@ def removals(document: Document, path: Path) -> t.Iterator[Removal]:
         yield Removal(gone, [*splices, *_emptied(document, chain[depth], lines)])
 
 
-def _take_out(  # noqa: PLR0913, PLR0917 - one place, and how
+def _take_out(
     document: Document, chain: list[Entry], depth: int, lines: set[int], *, is_kept: bool, is_section: bool = False
 ) -> list[Splice]:
-    """Take out the entry *depth* of *chain*: as splices within brackets, or by adding to *lines* where it has its own."""
+    """Take out the entry *depth* of *chain*: as splices within brackets, or by adding to *lines* if it has its own."""
     entry = chain[depth]
     container = chain[depth - 1].value if depth else document.root
     if container and container.style == "flow":

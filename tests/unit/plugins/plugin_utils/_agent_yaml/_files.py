@@ -13,7 +13,23 @@ if t.TYPE_CHECKING:
 
 NAMES = ("a", "b", "c", "d_e", "site", "x-y")
 # Keys that are no names of settings, and names in other words.
-_KEYS = ("5000", "yes", "~", "'q r'", '"a b"', "é", '"é"', "1.5", "x.y", "? b", "'d_e'", '"a"', "1:30", "2026-01-02", "=")
+_KEYS = (
+    "5000",
+    "yes",
+    "~",
+    "'q r'",
+    '"a b"',
+    "é",
+    '"é"',
+    "1.5",
+    "x.y",
+    "? b",
+    "'d_e'",
+    '"a"',
+    "1:30",
+    "2026-01-02",
+    "=",
+)
 _PLAIN = (
     "1",
     "-7",
@@ -206,17 +222,34 @@ class Writer:
         if kind < 4 and depth < 3:
             anchor = self.anchor(self.maps)
             odd = self.odd(deeper)
-            return [f"{head}{colon}{' ' + anchor.strip() if anchor else ''}{self.comment()}", *odd, *self.mapping(deeper, depth + 1)]
+            return [
+                f"{head}{colon}{' ' + anchor.strip() if anchor else ''}{self.comment()}",
+                *odd,
+                *self.mapping(deeper, depth + 1),
+            ]
         if kind == 4 and depth < 3:
             return [f"{head}{colon}{self.comment()}", *self.sequence(self.random.choice((column, deeper)), depth + 1)]
         if kind == 5:
             style = self.random.choice(("|", ">")) + self.random.choice(("", "", "-", "+"))
-            body = [" " * deeper + self.random.choice(("text", "# no comment", "key: value", "- x", "...", " more")) for _n in range(self.random.randrange(4))]
-            blank = [self.random.choice(("", "", " " * deeper, " " * (deeper + 2))) for _n in range(self.random.randrange(3))]
-            return [f"{head}{colon} {self.anchor(self.anchors)}{style}{self.random.choice(('', '', ' # c'))}", *body, *blank]
+            body = [
+                " " * deeper + self.random.choice(("text", "# no comment", "key: value", "- x", "...", " more"))
+                for _n in range(self.random.randrange(4))
+            ]
+            blank = [
+                self.random.choice(("", "", " " * deeper, " " * (deeper + 2))) for _n in range(self.random.randrange(3))
+            ]
+            return [
+                f"{head}{colon} {self.anchor(self.anchors)}{style}{self.random.choice(('', '', ' # c'))}",
+                *body,
+                *blank,
+            ]
         if kind == 6:
             quote = self.random.choice("'\"")
-            return [f"{head}{colon}{space}{quote}one", *([""] * self.random.randrange(2)), f"{' ' * deeper}# two{quote}{self.comment()}"]
+            return [
+                f"{head}{colon}{space}{quote}one",
+                *([""] * self.random.randrange(2)),
+                f"{' ' * deeper}# two{quote}{self.comment()}",
+            ]
         if kind == 7:
             return [f"{head}{colon}{space}one", f"{' ' * deeper}two: three"[: deeper + 3] + self.comment()]
         if kind in (8, 9):
@@ -266,8 +299,13 @@ class Writer:
             elif value == "list":
                 value = ": " + self.flow_list(column)
             parts.append(self.flow_break(column) + key + value + self.flow_break(column))
-        return "{" + ",".join(parts) + self.random.choice(("", "", "," if parts else "")) + self.flow_break(column) + "}"
+        return (
+            "{" + ",".join(parts) + self.random.choice(("", "", "," if parts else "")) + self.flow_break(column) + "}"
+        )
 
     def flow_list(self, column: int) -> str:
-        parts = [self.flow_break(column) + self.random.choice(("1", "x", "'y'", "{a: 1}")) for _n in range(self.random.randrange(4))]
+        parts = [
+            self.flow_break(column) + self.random.choice(("1", "x", "'y'", "{a: 1}"))
+            for _n in range(self.random.randrange(4))
+        ]
         return "[" + ",".join(parts) + self.flow_break(column) + "]"

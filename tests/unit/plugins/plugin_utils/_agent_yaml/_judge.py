@@ -51,7 +51,10 @@ class Loader(yaml.SafeLoader):
     """PyYAML's own, but for tags that it doesn't know."""
 
 
-Loader.add_multi_constructor("", lambda loader, tag, node: (tag, str(getattr(node, "value", ""))[:99] if isinstance(node, yaml.ScalarNode) else "?"))
+Loader.add_multi_constructor(
+    "",
+    lambda loader, tag, node: (tag, str(getattr(node, "value", ""))[:99] if isinstance(node, yaml.ScalarNode) else "?"),
+)
 
 
 def meaning(content: bytes) -> t.Any:
