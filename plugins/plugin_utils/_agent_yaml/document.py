@@ -150,6 +150,12 @@ class Document:
         """Where *offset* is, for a person."""
         return f"line {self.line_of(offset) + 1}"
 
+    def next_token(self, offset: int) -> int:
+        """Where the first thing begins, from *offset* on, that is neither space nor comment."""
+        spans = self._loader.spans
+        index = bisect.bisect_left(spans, (offset, 0))
+        return spans[index][0] if index < len(spans) else len(self.text)
+
     def column(self, offset: int) -> int:
         """How far the line of *offset* is indented."""
         start, end, _next = self.lines[self.line_of(offset)]
@@ -217,11 +223,10 @@ class Document:
 
     def _opening(self, start: int) -> int:
         """Where the bracket of the flow collection at *start* is: an anchor or a tag may stand before it."""
-        spans = self._loader.spans
-        index = bisect.bisect_left(spans, (start, 0))
-        while self.text[spans[index][0]] not in "{[":
-            index += 1
-        return spans[index][0]
+        start = self.next_token(start)
+        while self.text[start] not in "{[":
+            start = self.next_token(start + 1)
+        return start
 
     def _written_end(self, start: int, end: int) -> int:
         """Where the last line of a block scalar ends that is not blank."""

@@ -164,7 +164,8 @@ def _into_flow(document: Document, parent: Value, rest: Path, value: t.Any) -> t
     if parent.entries:
         last = parent.entries[-1]
         # A colon right before a comma is a part of the name to some parsers.
-        yield [Splice(last.end, last.end, (" , " if last.value.is_blank else ", ") + text)]
+        end = document.next_token(last.end) if last.value.is_blank else last.end
+        yield [Splice(end, end, ", " + text)]
     else:
         yield [Splice(parent.inner, parent.inner, text)]
         # Right behind the bracket a comment may begin.
@@ -177,9 +178,9 @@ def _in_place_of_null(document: Document, parent: Value, rest: Path, value: t.An
     text = _flow_entry(document, parent, rest, value)
     start, end = parent.start, parent.end
     was = document.text[start:end]
-    if parent.is_blank and document.text[start] == " ":
+    if parent.is_blank:
         # A colon and a bracket have to stand apart.
-        start = end = start + 1
+        start = end = document.next_token(end)
     return Splice(start, end, f"{{  {NULL_MARK}{was}{newline}{indent}{text}}}")
 
 
@@ -290,24 +291,24 @@ def _take_out(
     entry = chain[depth]
     container = chain[depth - 1].value if depth else document.root
     if container and container.style == "flow":
-        return [_out_of_brackets(document, container, entry, is_kept=is_kept)]
+        return [_out_of_brackets(document, container.entries, entry, is_kept=is_kept)]
     # Of a section that is emptied the key alone is left.
     end = entry.key_end if is_section else entry.kept_end if is_kept else entry.end
     lines.update(range(document.line_of(entry.start), _last_line(document, end) + 1))
     return []
 
 
-def _out_of_brackets(document: Document, container: Value, entry: Entry, *, is_kept: bool) -> Splice:
-    """Take *entry* out with the comma before it, or else after it; *is_kept* keeps the space before that comma."""
-    entries = container.entries
+def _out_of_brackets(document: Document, entries: tuple[Entry, ...], entry: Entry, *, is_kept: bool) -> Splice:
+    """Take *entry* out with the comma before it, or else after it; *is_kept* says to try another way."""
     index = entries.index(entry)
     if index:
         before = entries[index - 1].end
-        return Splice(document.text.index(",", before) if is_kept else before, entry.end, "")
+        return Splice(before if is_kept else document.next_token(before), entry.end, "")
     if len(entries) > 1:
         return Splice(entry.start, entries[1].start, "")
-    comma = document.text.find(",", entry.end, container.end) if is_kept else -1
-    return Splice(entry.start, comma + 1 if comma >= 0 else entry.end, "")
+    comma = document.next_token(entry.end)
+    has_comma = is_kept and document.text[comma : comma + 1] == ","
+    return Splice(entry.start, comma + 1 if has_comma else entry.end, "")
 
 
 def _own_section(document: Document, chain: list[Entry], depth: int) -> list[Splice] | None:
