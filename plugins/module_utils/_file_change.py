@@ -104,13 +104,13 @@ def change_file(path: str, edit: Edit, *, backup: bool, is_check: bool) -> Chang
                 copies.append(f"{target}.{os.getpid()}.{when}")
                 _write(copies[0], content, old, lambda: None)
             _write(target, new, old, lambda: _see_whether_unchanged(name, target, status))
-    except FileNotFoundError:
-        raise FileChangeError(f"There is no file {name.rstrip(',')} on the host.") from None
     except (OSError, FileChangeError) as error:
         for copy in copies:
             _remove(copy)
         if isinstance(error, FileChangeError):
             raise
+        if not os.path.lexists(target):
+            raise FileChangeError(f"There is no file {name.rstrip(',')} on the host.") from None
         why = _WHY.get(error.errno or 0, os.strerror(error.errno or errno.EIO).lower())
         raise FileChangeError(f"{name} can't be changed: {why}. It is as it was.") from None
     return Changed(target, "".join(copies))

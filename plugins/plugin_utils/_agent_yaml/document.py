@@ -243,9 +243,9 @@ def _compose(text: str) -> tuple[t.Any, _Loader]:
         return loader.get_single_node(), loader
     except yaml.reader.ReaderError as error:
         line = len(NEWLINE.findall(text[: error.position])) + 1
-        raise AgentYamlError(
-            f"Line {line} has the character U+{ord(error.character):04X}, which YAML does not allow."
-        ) from None
+        code: t.Any = error.character
+        code = code if isinstance(code, int) else ord(code)
+        raise AgentYamlError(f"Line {line} has the character U+{code:04X}, which YAML does not allow.") from None
     except yaml.MarkedYAMLError as error:
         mark: t.Any = error.problem_mark or error.context_mark
         if isinstance(error, yaml.composer.ComposerError) and error.context and "single document" in error.context:

@@ -23,10 +23,6 @@ _PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./\\@%+=~-]|:(?=[^\s:]))*", re.ASC
 _PLAIN_IN_FLOW = re.compile(r"[A-Za-z_/][A-Za-z0-9_./\\@%+=~-]*", re.ASCII)
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
 
-# A letter or sign of its own; what would end a line, be unseen or be refused is escaped.
-_UNPRINTABLE = re.compile(
-    "[^ !#-\\[\\]-~\xa1-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\uf900-\ufdcf\ufdf0-\ufefe\uff01-\uffef]"
-)
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 
 # What the Agent's parser can hold as a whole number; above, it would take an approximation.
@@ -147,7 +143,7 @@ def _scalar(value: t.Any, plain_text: re.Pattern[str]) -> str:
         return _float(value)
     if plain_text.fullmatch(value) and value.lower() not in _WORDS:
         return t.cast("str", value)
-    return '"' + _UNPRINTABLE.sub(_escape, value) + '"'
+    return '"' + "".join(map(_escaped, value)) + '"'
 
 
 def _float(value: float) -> str:
@@ -160,9 +156,11 @@ def _float(value: float) -> str:
     return text
 
 
-def _escape(match: re.Match[str]) -> str:
-    letter = match[0]
+def _escaped(letter: str) -> str:
+    """*letter* between quotes: what would end a line, be unseen or be refused by a parser is written as its number."""
     number = ord(letter)
     if letter in _ESCAPES:
         return _ESCAPES[letter]
+    if letter.isprintable() and number < 0x10000:
+        return letter
     return f"\\x{number:02X}" if number < 0x100 else f"\\u{number:04X}" if number < 0x10000 else f"\\U{number:08X}"

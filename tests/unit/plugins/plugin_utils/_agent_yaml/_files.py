@@ -215,56 +215,78 @@ class Writer:
         head = " " * column + key
         if key.startswith("? "):
             return [head, " " * column + ": 1"] if self.one_in(2) else [head]
-        colon = self.random.choice((":", ":", ":", ":", " :"))
-        space = self.random.choice(_SPACE)
-        kind = self.random.randrange(16)
-        deeper = column + self.random.choice((1, 2, 2, 2, 4))
-        if kind < 4 and depth < 3:
-            anchor = self.anchor(self.maps)
-            odd = self.odd(deeper)
-            return [
-                f"{head}{colon}{' ' + anchor.strip() if anchor else ''}{self.comment()}",
-                *odd,
-                *self.mapping(deeper, depth + 1),
-            ]
-        if kind == 4 and depth < 3:
-            return [f"{head}{colon}{self.comment()}", *self.sequence(self.random.choice((column, deeper)), depth + 1)]
-        if kind == 5:
-            style = self.random.choice(("|", ">")) + self.random.choice(("", "", "-", "+"))
-            body = [
-                " " * deeper + self.random.choice(("text", "# no comment", "key: value", "- x", "...", " more"))
-                for _n in range(self.random.randrange(4))
-            ]
-            blank = [
-                self.random.choice(("", "", " " * deeper, " " * (deeper + 2))) for _n in range(self.random.randrange(3))
-            ]
-            return [
-                f"{head}{colon} {self.anchor(self.anchors)}{style}{self.random.choice(('', '', ' # c'))}",
-                *body,
-                *blank,
-            ]
-        if kind == 6:
-            quote = self.random.choice("'\"")
-            return [
-                f"{head}{colon}{space}{quote}one",
-                *([""] * self.random.randrange(2)),
-                f"{' ' * deeper}# two{quote}{self.comment()}",
-            ]
-        if kind == 7:
-            return [f"{head}{colon}{space}one", f"{' ' * deeper}two: three"[: deeper + 3] + self.comment()]
-        if kind in (8, 9):
-            opening = f"{head}{colon}{space}{self.anchor(self.maps)}"
-            return (opening + self.flow_map(deeper) + self.comment()).split("\n")
-        if kind == 10:
-            return (f"{head}{colon}{space}" + self.flow_list(deeper) + self.comment()).split("\n")
-        if kind == 11 and self.anchors + self.maps:
-            return [f"{head}{colon}{space}*{self.random.choice(self.anchors + self.maps)}{self.comment()}"]
-        if kind in (12, 13):
-            null = self.random.choice(_NULLS)
-            return [f"{head}{colon}{space if null else ''}{null}{self.comment()}"]
-        if kind == 14:
-            return [f"{head}{colon}", *self.odd(deeper), f"{' ' * deeper}{self.random.choice(_PLAIN)}{self.comment()}"]
-        return [f"{head}{colon}{space}{self.anchor(self.anchors)}{self.random.choice(_PLAIN)}{self.comment()}"]
+        head += self.random.choice((":", ":", ":", ":", " :"))
+        ways: list[t.Callable[[str, int], list[str]]] = [
+            self.block_scalar,
+            self.quoted,
+            self.folded,
+            self.in_brackets,
+            self.in_brackets,
+            self.alias,
+            self.null,
+            self.null,
+            self.below,
+            self.scalar,
+        ]
+        if depth < 3:
+            ways += [lambda head, column: self.on_lines(head, column, depth)] * 5
+        return self.random.choice(ways)(head, column)
+
+    def deeper(self, column: int) -> int:
+        return column + self.random.choice((1, 2, 2, 2, 4))
+
+    def space(self) -> str:
+        return self.random.choice(_SPACE)
+
+    def on_lines(self, head: str, column: int, depth: int) -> list[str]:
+        deeper = self.deeper(column)
+        if self.one_in(5):
+            return [head + self.comment(), *self.sequence(self.random.choice((column, deeper)), depth + 1)]
+        anchor = self.anchor(self.maps).rstrip()
+        odd = self.odd(deeper)
+        return [f"{head}{anchor and ' ' + anchor}{self.comment()}", *odd, *self.mapping(deeper, depth + 1)]
+
+    def block_scalar(self, head: str, column: int) -> list[str]:
+        deeper = self.deeper(column)
+        style = self.random.choice(("|", ">")) + self.random.choice(("", "", "-", "+"))
+        texts = ("text", "# no comment", "key: value", "- x", "...", " more")
+        body = [" " * deeper + self.random.choice(texts) for _number in range(self.random.randrange(4))]
+        blanks = ("", "", " " * deeper, " " * (deeper + 2))
+        blank = [self.random.choice(blanks) for _number in range(self.random.randrange(3))]
+        return [f"{head} {self.anchor(self.anchors)}{style}{self.random.choice(('', '', ' # c'))}", *body, *blank]
+
+    def quoted(self, head: str, column: int) -> list[str]:
+        quote = self.random.choice("'\"")
+        blank = [""] * self.random.randrange(2)
+        return [
+            f"{head}{self.space()}{quote}one",
+            *blank,
+            f"{' ' * self.deeper(column)}# two{quote}{self.comment()}",
+        ]
+
+    def folded(self, head: str, column: int) -> list[str]:
+        return [f"{head}{self.space()}one", f"{' ' * self.deeper(column)}two{self.comment()}"]
+
+    def in_brackets(self, head: str, column: int) -> list[str]:
+        deeper = self.deeper(column)
+        inner = self.flow_list(deeper) if self.one_in(3) else self.anchor(self.maps) + self.flow_map(deeper)
+        return f"{head}{self.space()}{inner}{self.comment()}".split("\n")
+
+    def alias(self, head: str, column: int) -> list[str]:
+        if not self.anchors + self.maps:
+            return self.scalar(head, column)
+        return [f"{head}{self.space()}*{self.random.choice(self.anchors + self.maps)}{self.comment()}"]
+
+    def null(self, head: str, _column: int) -> list[str]:
+        null = self.random.choice(_NULLS)
+        return [f"{head}{self.space() if null else ''}{null}{self.comment()}"]
+
+    def below(self, head: str, column: int) -> list[str]:
+        deeper = self.deeper(column)
+        return [head, *self.odd(deeper), f"{' ' * deeper}{self.random.choice(_PLAIN)}{self.comment()}"]
+
+    def scalar(self, head: str, _column: int) -> list[str]:
+        return [f"{head}{self.space()}{self.anchor(self.anchors)}{self.random.choice(_PLAIN)}{self.comment()}"]
 
     def sequence(self, column: int, depth: int) -> list[str]:
         lines = []

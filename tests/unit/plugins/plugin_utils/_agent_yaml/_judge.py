@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import collections
-import random
 import typing as t
 
 import yaml
@@ -15,7 +13,8 @@ import yaml
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.edit import Edit, edit
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.errors import AgentYamlError
 
-from ._files import Writer, settings
+if t.TYPE_CHECKING:
+    from random import Random
 
 # Why a file is left alone, by words of the sentence that says so.
 REFUSALS = (
@@ -51,14 +50,15 @@ class Loader(yaml.SafeLoader):
     """PyYAML's own, but for tags that it doesn't know."""
 
 
-Loader.add_multi_constructor(
-    "",
-    lambda loader, tag, node: (tag, str(getattr(node, "value", ""))[:99] if isinstance(node, yaml.ScalarNode) else "?"),
-)
+def _unknown(_loader: Loader, tag: str, node: yaml.Node) -> tuple[str, str]:
+    return tag, str(node.value)[:99] if isinstance(node, yaml.ScalarNode) else "?"
+
+
+Loader.add_multi_constructor("", _unknown)
 
 
 def meaning(content: bytes) -> t.Any:
-    return yaml.load(content.decode("utf-8-sig"), Loader)  # noqa: S506
+    return yaml.load(content.decode("utf-8-sig"), Loader)
 
 
 def put(data: t.Any, path: list[str], value: t.Any) -> t.Any:
@@ -84,14 +84,13 @@ def attempt(content: bytes, wanted: dict[str, t.Any], *, is_present: bool) -> Ed
         raise
 
 
-def check(content: bytes, wanted: dict[str, t.Any], order: random.Random) -> str:
+def check(content: bytes, wanted: dict[str, t.Any], order: Random) -> str:
     """Check all that is promised about setting and removing *wanted*; what came of it, for counting."""
     done = attempt(content, wanted, is_present=True)
     if isinstance(done, str):
         return done
     expected = meaning(content)
     absent = [name for name in wanted if not has(expected, name.split("."))]
-    old = expected
     for name, value in wanted.items():
         expected = put(expected, name.split("."), value)
     assert Same.form(meaning(done.content)) == Same.form(expected)
@@ -119,7 +118,6 @@ def check(content: bytes, wanted: dict[str, t.Any], order: random.Random) -> str
     left = meaning(gone.content)
     assert not any(has(left, name.split(".")) for name in wanted)
     assert not edit(gone.content, wanted, is_present=False).changes
-    del old
     return "changed"
 
 
@@ -150,18 +148,3 @@ def prune(data: t.Any) -> t.Any:
     if isinstance(data, dict):
         return {key: prune(value) for key, value in data.items()} or None
     return data
-
-
-def attack(seed: int, number: int) -> collections.Counter[str]:
-    counts: collections.Counter[str] = collections.Counter()
-    for index in range(seed, seed + number):
-        source = random.Random(index)
-        text = Writer(source).text
-        wanted = settings(source)
-        try:
-            counts[check(text.encode(), wanted, source)] += 1
-            counts["- " + removed(text.encode(), list(wanted))] += 1
-        except Exception as error:
-            print(index, repr(text), wanted, type(error), str(error)[:300])
-            counts["FAIL"] += 1
-    return counts
