@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: agent_config
 short_description: Set and remove single settings of an Agent as a careful person would
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Changes settings in a Datadog Agent's C(datadog.yaml). Only the lines of these settings change; every other byte
     stays, comments, order and line ends included.

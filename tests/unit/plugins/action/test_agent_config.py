@@ -176,16 +176,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         config("nested", files["scalar"], settings={"proxy": {}, "proxy.https": KEY}),
         config("typed", files["typed"], settings="{{ typed }}"),
     ]
-    group_vars = {
-        "typed": {"a.i": 5, "a.f": 0.5, "a.b": True, "a.t": "5", "a.l": [1, "x"], "a.n": None, "a.m": {"k": "v"}}
-    }
+    typed = {"a.i": 5, "a.f": 0.5, "a.b": True, "a.t": "5", "a.l": [1, "x"], "a.n": None, "a.m": {"k": "v"}}
     played = play(
         folder,
         tasks,
         values=[task["register"] for task in tasks],
         arguments=["-vvvv"],
         environment={"ANSIBLE_LOG_PATH": str(folder / "ansible.log"), "ANSIBLE_LOG_VERBOSITY": "5"},
-        group_vars=group_vars,
+        group_vars={"typed": typed},
     )
     return Results(played.values, played.output + (folder / "ansible.log").read_text(), folder)
 
@@ -264,8 +262,8 @@ REFUSALS = {
     "misspelt": "agent_config has no option setings; it has settings, state, path and backup.",
     "no_mapping": "The option 'settings' has to be a mapping of names to values.",
     "no_state": "The option 'state' has to be 'present' or 'absent'.",
-    "nested": "{folder}/scalar.yaml is left as it is. 'proxy.https' is a part of 'proxy', and both are asked for; write "
-    "one.",
+    "nested": "{folder}/scalar.yaml is left as it is. 'proxy.https' is a part of 'proxy', and both are asked for; "
+    "write one.",
 }
 
 
