@@ -142,11 +142,13 @@ backup_file:
   sample: /etc/datadog-agent/datadog.yaml.4711.2026-03-04@05:06:07~
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.netwall.datadog.plugins.module_utils._file_change import Edit, FileChangeError, change_file
 
-ARGUMENT_SPEC = {
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "settings": {"type": "dict", "required": True},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "path": {"type": "path"},

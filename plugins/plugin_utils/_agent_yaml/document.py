@@ -90,7 +90,7 @@ class _Loader(yaml.SafeLoader):
         return token
 
     def compose_node(self, parent: t.Any, index: t.Any) -> t.Any:
-        if self.check_event(yaml.AliasEvent):
+        if parent is not None and self.check_event(yaml.AliasEvent):
             event = self.peek_event()  # type: ignore[no-untyped-call]
             place = len(parent.value) if index is None else id(index) if isinstance(index, yaml.Node) else index
             self.aliases[id(parent), place] = (event.start_mark.index, event.end_mark.index)

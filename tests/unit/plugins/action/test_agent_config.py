@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import re
@@ -40,7 +41,9 @@ SMALL = f"# datadog.yaml\napi_key: {KEY}\n\n# site: datadoghq.com\n\nlogs_enable
 
 def config(name: str, path: Path, **options: t.Any) -> dict[str, t.Any]:
     """A task that asks the module, whatever comes of it, and puts the result into `name`."""
-    extra = {key: options.pop(key) for key in ("check_mode", "diff", "become", "vars") if key in options}
+    extra: dict[str, t.Any] = {
+        key: options.pop(key) for key in ("check_mode", "diff", "become", "vars") if key in options
+    }
     asked = {"settings": {}, "path": str(path), **options}
     return {"netwall.datadog.agent_config": asked, "register": name, "ignore_errors": True, **extra}
 
@@ -76,9 +79,9 @@ def test_the_documentation_has_every_option_as_it_is() -> None:
         name: {key: option[key] for key in ("type", "required", "default", "choices") if key in option}
         for name, option in options.items()
     }
+    arguments: dict[str, dict[str, t.Any]] = agent_config.ARGUMENT_SPEC
     spec = {
-        name: {key: value for key, value in option.items() if key != "no_log"}
-        for name, option in agent_config.ARGUMENT_SPEC.items()
+        name: {key: value for key, value in option.items() if key != "no_log"} for name, option in arguments.items()
     }
     assert documented == spec
 
@@ -125,7 +128,8 @@ def test_the_examples(tmp_path: Path) -> None:
 # --- What comes back ------------------------------------------------------------------------------------------------
 
 
-class Results(t.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Results:
     """What each task gave, all that Ansible printed at -vvvv, and the folder with what is left."""
 
     values: dict[str, t.Any]

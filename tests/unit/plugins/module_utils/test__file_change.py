@@ -80,9 +80,12 @@ def test_the_parts_change_and_the_mode_stays(path: Path) -> None:
 def test_a_new_file_is_nobody_elses_until_it_is_guarded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes = []
     guard = _file_change._guard
-    monkeypatch.setattr(
-        _file_change, "_guard", lambda new, like: (modes.append(stat.S_IMODE(os.fstat(new).st_mode)), guard(new, like))
-    )
+
+    def watched(new: int, like: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(new).st_mode))
+        guard(new, like)
+
+    monkeypatch.setattr(_file_change, "_guard", watched)
     path.chmod(0o666)
 
     change(path, backup=True)

@@ -171,7 +171,8 @@ class Writer:
         self.text = ("\ufeff" if self.one_in(8) else "") + text
 
     def one_in(self, number: int) -> bool:
-        return self.random.randrange(number) == 0
+        # Nothing odd where all choices are the first one, which is what Hypothesis takes for the simplest.
+        return self.random.randrange(number) == number - 1
 
     def odd(self, column: int) -> list[str]:
         """Comments and blank lines, some of them templates."""
@@ -217,6 +218,7 @@ class Writer:
             return [head, " " * column + ": 1"] if self.one_in(2) else [head]
         head += self.random.choice((":", ":", ":", ":", " :"))
         ways: list[t.Callable[[str, int], list[str]]] = [
+            self.scalar,
             self.block_scalar,
             self.quoted,
             self.folded,
@@ -226,7 +228,6 @@ class Writer:
             self.null,
             self.null,
             self.below,
-            self.scalar,
         ]
         if depth < 3:
             ways += [lambda head, column: self.on_lines(head, column, depth)] * 5
