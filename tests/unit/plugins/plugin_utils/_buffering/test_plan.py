@@ -136,8 +136,8 @@ def test_a_size_that_the_disk_cannot_hold_is_refused() -> None:
     sentence = refusal({"disk": "2GB"}, Disk(10 * 10**9, 3 * 10**9, 0))
     assert sentence == (
         "The disk of /opt/datadog-agent/run/transactions_to_retry cannot hold 2.0 GB: of its 10.0 GB, 3.0 GB are free, "
-        "and filled to a ratio of 0.80 it leaves the Agent 1.0 GB. Free some of it, ask for less (agent_buffering_disk), "
-        "or choose another disk (agent_buffering_path) or ratio (agent_buffering_disk_ratio). That ratio is assumed, "
+        "and filled to a ratio of 0.80 it leaves the Agent 1.0 GB. Free some of it, ask for less "
+        "(agent_buffering_disk), or choose another disk (agent_buffering_path) or ratio (agent_buffering_disk_ratio). That ratio is assumed, "
         "since none is set: it is the default from Agent 7.31.0 on; older ones had 0.95."
     )
 
