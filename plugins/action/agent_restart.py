@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of agent_restart: the module where the host has Python, modules of ansible.windows elsewhere."""
+"""The controller's half of agent_restart: which module does it, and on Windows the doing by ansible.windows' own."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ class _WindowsAgent:
         return str(stat.get("checksum") or "") if stat.get("exists") else ""
 
     def _copy_file(self, source: str, target: str) -> None:
-        self._done("ansible.windows.win_copy", {"src": source, "dest": target, "remote_src": True})
+        self._done(
+            "ansible.windows.win_copy", {"src": source, "dest": target, "remote_src": True, "_copy_mode": "remote"}
+        )
 
     def _remove_copy(self) -> None:
         self._done("ansible.windows.win_file", {"path": self._copy, "state": "absent"})

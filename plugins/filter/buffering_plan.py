@@ -66,15 +66,26 @@ options:
       total:
         description: The size of the disk.
         type: int
-        required: true
       available:
         description: What of it a user who is not root may still write.
         type: int
-        required: true
+      statfs:
+        description: Instead of these two, what C(stat -f -c '%S %b %a') says of it.
+        type: str
       stored:
         description: What the Agent has there already.
         type: int
         default: 0
+  folder:
+    description:
+      - What M(ansible.builtin.stat) says of the folder, as RV(ansible.builtin.stat#module:stat). When not set, the
+        folder is not judged.
+    type: dict
+  user:
+    description:
+      - The user whose the Agent's processes are. One that is there and that this user could not use is refused.
+    type: str
+    default: ""
   state:
     description:
       - Whether the settings are to be set or taken out. V(absent) means those that the input names, or all where it
@@ -124,6 +135,10 @@ _value:
     storage_path:
       description: The folder that it will keep it in.
       type: str
+    folders:
+      description: That folder and those above it. The first that there is lies on its disk.
+      type: list
+      elements: str
     refusals:
       description: Sentences that say what cannot be, and what to do about it.
       type: list
@@ -145,10 +160,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.plan import Disk, Plan
 
 
-def buffering_plan(
+def buffering_plan(  # noqa: PLR0913
     wishes: t.Any,
     agent: t.Any,
     disk: t.Any = None,
+    *,
+    folder: t.Any = None,
+    user: str | None = None,
     state: str = "present",
     prefix: str = "",
 ) -> dict[str, t.Any]:
@@ -163,6 +181,8 @@ def buffering_plan(
         names, settings = plan.to_remove(), {}
     else:
         plan.to_set(_disk(disk) if disk else None)
+        if folder and plan.stores:
+            plan.check_folder(folder, user or "")
         settings = {} if plan.refusals else plan.settings
         names = list(plan.settings)
     return {
@@ -170,6 +190,7 @@ def buffering_plan(
         "names": names,
         "stores": plan.stores and state == "present",
         "storage_path": plan.storage_path,
+        "folders": plan.folders,
         "refusals": plan.refusals,
         "warnings": plan.warnings,
         "reasons": plan.reasons,
@@ -178,9 +199,13 @@ def buffering_plan(
 
 def _disk(given: t.Any) -> Disk:
     try:
-        return Disk(int(given["total"]), int(given["available"]), int(given.get("stored") or 0))
+        stored = int(given.get("stored") or 0)
+        if "statfs" in given:
+            return Disk.of_statfs(given["statfs"], stored)
+        return Disk(int(given["total"]), int(given["available"]), stored)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise AnsibleFilterError("The disk of buffering_plan has 'total' and 'available', in bytes.") from None
+        msg = "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs'."
+        raise AnsibleFilterError(msg) from None
 
 
 class FilterModule:

@@ -17,6 +17,7 @@ import math
 import re
 import typing as t
 from fractions import Fraction
+from pathlib import PurePosixPath, PureWindowsPath
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering import units
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Releases, Version, VersionError, since
@@ -73,6 +74,12 @@ class Disk:
     available: int
     stored: int
 
+    @classmethod
+    def of_statfs(cls, line: str, stored: int) -> Disk:
+        """The disk of which ``stat -f -c '%S %b %a'`` says *line*; raises :class:`ValueError`."""
+        block, blocks, available = map(int, line.split())
+        return cls(block * blocks, block * available, stored)
+
     def room(self, ratio: Fraction) -> int:
         """What the Agent may have there in all, as it computes it itself (disk_usage_limit.go)."""
         return self.stored + self.available - math.ceil(self.total * (1 - ratio))
@@ -110,12 +117,18 @@ class Plan:
     @property
     def stores(self) -> bool:
         """Whether the Agent will keep anything on disk."""
-        return self._in_force("disk", 0) > 0
+        return int(self._in_force("disk", 0)) > 0
 
     @property
     def storage_path(self) -> str:
         """The folder that it will keep it in."""
         return str(self._in_force("path", self._usual_path()))
+
+    @property
+    def folders(self) -> list[str]:
+        """That folder and all above it: the first that there is lies on the disk that the folder will be on."""
+        path = (PureWindowsPath if self._is_windows() else PurePosixPath)(self.storage_path)
+        return [str(path), *map(str, path.parents)]
 
     def to_set(self, disk: Disk | None) -> None:
         """Judge setting them; *disk* is that of the storage path, or None where it is not known yet."""
@@ -274,6 +287,26 @@ class Plan:
             f"({self._prefix}{'outage' if self._outage else 'disk'}), or choose another disk ({self._prefix}path) or "
             f"ratio ({self._prefix}disk_ratio).{assumed}"
         )
+
+    def check_folder(self, stat: t.Mapping[str, t.Any], user: str) -> None:
+        """Refuse a folder that is there and that the Agent's *user* could not use; it is left as it is.
+
+        *stat* is what ansible.builtin.stat says of it; without *user* nothing is known and nothing refused.
+        """
+        if not stat.get("exists"):
+            return
+        if not stat.get("isdir"):
+            self._refuse(f"{self.storage_path} is no folder. Remove it, or choose another {self._prefix}path.")
+            return
+        mode = int(str(stat.get("mode", "0777")), 8)
+        # Who is in its group is not known, nor whom a list beside the mode names, which shows in the group's part.
+        parts = (0o300,) if stat.get("pw_name") == user else (0o030, 0o003)
+        is_open = any(mode & part == part for part in parts)
+        if user not in {"", "root"} and not is_open:
+            self._refuse(
+                f"{self.storage_path} belongs to {stat.get('pw_name')}, and the Agent's user {user} may not write there "
+                f"(mode {stat.get('mode')}). Give it to {user}, or choose another {self._prefix}path."
+            )
 
     # --- What the host says -------------------------------------------------------------------------------------------
 

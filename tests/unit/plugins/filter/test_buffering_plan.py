@@ -43,6 +43,7 @@ def test_the_first_example(shown: dict[str, t.Any]) -> None:
         "names": ["forwarder_storage_max_size_in_bytes"],
         "stores": True,
         "storage_path": "/opt/datadog-agent/run/transactions_to_retry",
+        "folders": plan["folders"],
         "refusals": [],
         "warnings": [],
         "reasons": plan["reasons"],
@@ -81,7 +82,7 @@ def test_settings_are_not_for_what_is_taken_out(shown: dict[str, t.Any]) -> None
     [
         ("no dictionary", "The input of buffering_plan is a dictionary, not"),
         ("no state", "The state of buffering_plan is present or absent, not gone."),
-        ("no disk", "The disk of buffering_plan has 'total' and 'available', in bytes."),
+        ("no disk", "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs'."),
     ],
 )
 def test_a_wrong_call_is_told(shown: dict[str, t.Any], name: str, said: str) -> None:

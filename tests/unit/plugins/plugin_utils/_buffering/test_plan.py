@@ -71,7 +71,7 @@ def test_a_disk_may_be_switched_off() -> None:
 
 
 def test_the_folder_is_the_one_that_will_hold() -> None:
-    named = {"buffering": {"storage_path": "/srv/retry"}}
+    named: dict[str, t.Any] = {"buffering": {"storage_path": "/srv/retry"}}
     assert planned({"disk": "1GB"}).storage_path == "/opt/datadog-agent/run/transactions_to_retry"
     assert planned({"disk": "1GB"}, **named).storage_path == "/srv/retry"
     assert planned({"disk": "1GB", "path": "/srv/other"}, **named).storage_path == "/srv/other"
@@ -137,8 +137,8 @@ def test_a_size_that_the_disk_cannot_hold_is_refused() -> None:
     assert sentence == (
         "The disk of /opt/datadog-agent/run/transactions_to_retry cannot hold 2.0 GB: of its 10.0 GB, 3.0 GB are free, "
         "and filled to a ratio of 0.80 it leaves the Agent 1.0 GB. Free some of it, ask for less "
-        "(agent_buffering_disk), or choose another disk (agent_buffering_path) or ratio (agent_buffering_disk_ratio). That ratio is assumed, "
-        "since none is set: it is the default from Agent 7.31.0 on; older ones had 0.95."
+        "(agent_buffering_disk), or choose another disk (agent_buffering_path) or ratio (agent_buffering_disk_ratio). "
+        "That ratio is assumed, since none is set: it is the default from Agent 7.31.0 on; older ones had 0.95."
     )
 
 
@@ -256,8 +256,8 @@ def test_what_the_environment_overrides_is_refused() -> None:
     sentence = refusal({"disk": "1GB"}, buffering={"disk_bytes": 2 * 10**9}, sources=SOURCES)
     assert sentence == (
         "DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES in the environment of the service datadog-agent wins over "
-        "datadog.yaml, so forwarder_storage_max_size_in_bytes would be written in vain. Take the variable out there, or leave "
-        "agent_buffering_disk unset."
+        "datadog.yaml, so forwarder_storage_max_size_in_bytes would be written in vain. Take the variable out there, "
+        "or leave agent_buffering_disk unset."
     )
 
 
@@ -335,3 +335,51 @@ def test_what_the_environment_keeps_is_told() -> None:
     plan = Plan({}, {**AGENT, "sources": SOURCES})
     plan.to_remove()
     assert plan.warnings[0].startswith("DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES stays in the environment")
+
+
+# --- The folder -------------------------------------------------------------------------------------------------------
+
+
+def folder(user: str, **stat: t.Any) -> list[str]:
+    plan = planned({"disk": "1GB", "path": "/srv/retry"})
+    plan.check_folder({"exists": True, "isdir": True, "mode": "0755", **stat}, user)
+    return plan.refusals
+
+
+@pytest.mark.parametrize(
+    ("user", "stat"),
+    [
+        ("dd-agent", {"exists": False}),
+        ("dd-agent", {"pw_name": "dd-agent", "mode": "0700"}),
+        ("dd-agent", {"pw_name": "root", "mode": "0775"}),
+        ("dd-agent", {"pw_name": "root", "mode": "1777"}),
+        ("root", {"pw_name": "dd-agent", "mode": "0700"}),
+        ("", {"pw_name": "root", "mode": "0700"}),
+    ],
+)
+def test_a_folder_that_the_agent_may_use_is_left_as_it_is(user: str, stat: dict[str, t.Any]) -> None:
+    assert folder(user, **stat) == []
+
+
+@pytest.mark.parametrize(
+    ("stat", "said"),
+    [
+        (
+            {"pw_name": "root"},
+            "/srv/retry belongs to root, and the Agent's user dd-agent may not write there (mode 0755).",
+        ),
+        ({"pw_name": "dd-agent", "mode": "0500"}, "may not write there (mode 0500)"),
+        ({"isdir": False}, "/srv/retry is no folder. Remove it, or choose another agent_buffering_path."),
+    ],
+)
+def test_a_folder_that_the_agent_could_not_use_is_refused(stat: dict[str, t.Any], said: str) -> None:
+    [sentence] = folder("dd-agent", **stat)
+    assert said in sentence
+
+
+def test_the_folders_above_it_are_named_for_the_disk_that_it_will_be_on() -> None:
+    assert planned({"disk": "1GB", "path": "/srv/a/b"}).folders == ["/srv/a/b", "/srv/a", "/srv", "/"]
+
+
+def test_a_disk_is_read_from_what_stat_says() -> None:
+    assert Disk.of_statfs("4096 1000 900", 7) == Disk(4096 * 1000, 4096 * 900, 7)
