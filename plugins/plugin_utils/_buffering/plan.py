@@ -299,13 +299,13 @@ class Plan:
             self._refuse(f"{self.storage_path} is no folder. Remove it, or choose another {self._prefix}path.")
             return
         mode = int(str(stat.get("mode", "0777")), 8)
-        # Who is in its group is not known, nor whom a list beside the mode names, which shows in the group's part.
+        # Who is in its group is not known, nor whom a list beside the mode names; that shows in the group's part.
         parts = (0o300,) if stat.get("pw_name") == user else (0o030, 0o003)
         is_open = any(mode & part == part for part in parts)
         if user not in {"", "root"} and not is_open:
             self._refuse(
-                f"{self.storage_path} belongs to {stat.get('pw_name')}, and the Agent's user {user} may not write there "
-                f"(mode {stat.get('mode')}). Give it to {user}, or choose another {self._prefix}path."
+                f"{self.storage_path} belongs to {stat.get('pw_name')}, and the Agent's user {user} may not write "
+                f"there (mode {stat.get('mode')}). Give it to {user}, or choose another {self._prefix}path."
             )
 
     # --- What the host says -------------------------------------------------------------------------------------------
