@@ -40,7 +40,7 @@ class Windows:
         if args["name"] != "datadogagent":
             return {"exists": False, "services": []}
         self.asked_since += 1
-        if self.state == "started" and self.files[FILE] == BAD and self.asked_since > 1:
+        if self.state == "started" and self.files.get(FILE) == BAD and self.asked_since > 1:
             self.state = "stopped"
         user = r".\ddagentuser"
         return {"services": [{"state": self.state, "process_id": self.process, "username": user}]}

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the role says and refuses before it touches anything, in one play on this machine."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.plan import DEFAULT_RATE, SETTINGS
+from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.units import SIZES
+from ansible_collections.netwall.datadog.tests._play import play
+from ansible_collections.netwall.datadog.tests._tool import ROOT
+
+ROLE = "netwall.datadog.agent_buffering"
+AGENT: dict[str, t.Any] = {
+    "installed": True,
+    "version": "7.60.0",
+    "path": "/etc/datadog-agent/datadog.yaml",
+    "service": "datadog-agent",
+    "owner": {"user": "dd-agent", "group": "dd-agent"},
+    "buffering": {},
+    "endpoints": [],
+    "sources": {},
+    "warnings": [],
+}
+VARIABLES = yaml.safe_load((ROOT / "roles/agent_buffering/defaults/main.yml").read_text())
+OPTIONS = yaml.safe_load((ROOT / "roles/agent_buffering/meta/argument_specs.yml").read_text())["argument_specs"][
+    "main"
+]["options"]
+# Variables, by the name of the case; what there is beside them of the Agent.
+REFUSED: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+    "nothing": ({}, {}),
+    "old": ({"agent_buffering_disk": "2GiB"}, {"version": "7.26.0"}),
+    "older": ({"agent_buffering_memory": "64MB"}, {"version": "5.32.8"}),
+    "none": ({"agent_buffering_outage": "6h"}, {"installed": False, "version": None, "path": None}),
+    "wrong": ({"agent_buffering_memory": "64M", "agent_buffering_disk_ratio": 80}, {}),
+}
+MISSPELT: dict[str, dict[str, t.Any]] = {
+    "close": {"agent_buffering_disksize": "2GiB"},
+    "far": {"agent_buffering_zzz": 1},
+    "good": {"agent_buffering_outage": "6h"},
+}
+
+
+def included(tasks: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": tasks}, "vars": variables}
+
+
+def refused(case: str, tasks: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A block that keeps what `tasks` said when they failed."""
+    kept = f"{{{{ refusals | default({{}}) | combine({{'{case}': ansible_failed_result.msg}}) }}}}"
+    return {"block": [included(tasks, variables)], "rescue": [{"ansible.builtin.set_fact": {"refusals": kept}}]}
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What was said, by the name of the case."""
+    tasks = [
+        refused(case, "plan", {**variables, "__agent_buffering_agent": {**AGENT, **agent}})
+        for case, (variables, agent) in REFUSED.items()
+    ]
+    tasks += [refused(case, "preflight", variables) for case, variables in MISSPELT.items()]
+    said: dict[str, str] = play(tmp_path_factory.mktemp("role"), tasks, values=["refusals"]).values["refusals"]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("case", "sentence"),
+    [
+        ("nothing", "Nothing is set: set agent_buffering_outage, as in 6h, or some of agent_buffering_memory, "),
+        ("old", "Agent 7.26.0 does not have forwarder_storage_max_size_in_bytes, which came with 7.27.0 and 6.27.0."),
+        ("older", "Agent 5.32.8 has no settings for buffering"),
+        ("none", "No Datadog Agent is installed on this host"),
+        ("wrong", "agent_buffering_memory has the unit 'M', which may mean two things: write 64MB"),
+        ("wrong", "agent_buffering_disk_ratio is 80: it is a part of the disk"),
+        ("close", "has no agent_buffering_disksize; did you mean agent_buffering_disk? Its variables are "),
+        ("far", "has no agent_buffering_zzz. Its variables are agent_buffering_outage, "),
+    ],
+)
+def test_what_cannot_be_is_told(refusals: dict[str, str], case: str, sentence: str) -> None:
+    assert sentence in refusals[case]
+
+
+def test_a_variable_that_there_is_is_taken(refusals: dict[str, str]) -> None:
+    assert "good" not in refusals
+
+
+def test_every_variable_has_a_default_and_is_described() -> None:
+    assert list(VARIABLES) == list(OPTIONS) or set(VARIABLES) == set(OPTIONS)
+    assert {name: option.get("default") for name, option in OPTIONS.items()} == VARIABLES
+
+
+def test_every_setting_is_a_variable_and_named_where_it_is_described() -> None:
+    for name, setting in SETTINGS.items():
+        [text] = OPTIONS[f"agent_buffering_{name}"]["description"]
+        assert f"({setting.name})" in text
+
+
+def test_the_page_says_what_the_code_says() -> None:
+    page = (ROOT / "docs/agent.md").read_text(encoding="utf-8")
+    assert f"{DEFAULT_RATE:,} bytes per second" in page
+    units = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+) \|$", page, re.MULTILINE))
+    assert {unit: int(number.replace(",", "")) for unit, number in units.items()} == {
+        unit: number for unit, number in SIZES.items() if unit != "KB"
+    }
