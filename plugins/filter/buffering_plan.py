@@ -78,12 +78,11 @@ options:
         default: 0
   folder:
     description:
-      - What M(ansible.builtin.stat) says of the folder, as RV(ansible.builtin.stat#module:stat). When not set, the
-        folder is not judged.
+      - What the module stat says of the folder, as C(stat) in its result. One that O(user) could not use is refused.
     type: dict
   user:
     description:
-      - The user whose the Agent's processes are. One that is there and that this user could not use is refused.
+      - The user whose the Agent's processes are.
     type: str
     default: ""
   state:

@@ -87,22 +87,23 @@ class Systemd:
 class Script:
     """A service that an init script starts."""
 
-    def __init__(self, name: str, pid_file: str = _PID_FILE) -> None:
+    def __init__(self, name: str, scripts: str = "/etc/init.d", pid_file: str = _PID_FILE) -> None:
         self.name = name
         self.log = "its log file below /var/log/datadog"
+        self._script = os.path.join(scripts, name)
         self._pid_file = pid_file
 
     def status(self) -> Status:
         """How the script says that the service is now."""
-        if not os.path.exists(f"/etc/init.d/{self.name}"):
+        if not os.path.exists(self._script):
             raise ServiceError(f"This host has no service {self.name}.")
-        code, said = _answer(["service", self.name, "status"])
+        code, said = _answer([self._script, "status"])
         words = " ".join(said.split()) or f"its init script answers with {code}"
         return Status(is_up=code == 0, is_stopped=code != 0, process=self._process(), words=words)
 
     def restart(self) -> None:
         """Have the script restart the service."""
-        _run(["service", self.name, "restart"])
+        _run([self._script, "restart"])
 
     def _process(self) -> int:
         try:

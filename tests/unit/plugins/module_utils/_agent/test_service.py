@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.module_utils._agent import service as service_module
 from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import (
+    Script,
     ServiceError,
     Status,
     Systemd,
@@ -233,6 +234,31 @@ def test_a_command_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     def run(*_args: t.Any, **_more: t.Any) -> t.NoReturn:
         raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr(service_module.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(ServiceError, match="could not be run"):
         Systemd("datadog-agent").status()
+
+
+# --- An init script ---------------------------------------------------------------------------------------------------
+
+INIT_SCRIPT = """#!/bin/sh
+case "$1" in
+    restart) echo 77 >"${0%/*}/pid" ;;
+    status) [ -e "${0%/*}/pid" ] && echo up && exit 0; echo stopped; exit 3 ;;
+esac
+"""
+
+
+def test_a_service_of_an_init_script(tmp_path: Path) -> None:
+    script = tmp_path / "datadog-agent"
+    script.write_text(INIT_SCRIPT)
+    script.chmod(0o755)
+    service = Script("datadog-agent", str(tmp_path), str(tmp_path / "pid"))
+    assert service.status() == Status(is_up=False, is_stopped=True, process=0, words="stopped")
+    assert restart(service, 0) == ""
+    assert service.status() == Status(is_up=True, is_stopped=False, process=77, words="up")
+
+
+def test_a_service_without_an_init_script_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ServiceError, match="This host has no service datadog-agent"):
+        Script("datadog-agent", str(tmp_path)).status()
