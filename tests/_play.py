@@ -35,10 +35,12 @@ def play(
     arguments: t.Sequence[str] = (),
     environment: t.Mapping[str, str] | None = None,
     hosts: t.Sequence[str] = ("localhost",),
+    within: t.Sequence[str] = (),
 ) -> Played:
     """Run `tasks` on this machine from a playbook in `folder`; give the variables named in `values` afterwards.
 
-    `hosts` are names in the inventory: whatever they are called, all is done on this machine.
+    `hosts` are names in the inventory: whatever they are called, all is done on this machine. `within` is a command
+    that runs the command which follows it, such as one that makes a world of its own for it.
 
     A playbook that fails fails the test: a task that may fail has `ignore_errors`.
     """
@@ -53,6 +55,7 @@ def play(
     playbook.write_text(yaml.safe_dump([{**head, "tasks": tasks}], sort_keys=False, allow_unicode=True))
     done = subprocess.run(
         [
+            *within,
             sys.executable,
             "-m",
             "ansible",

@@ -98,7 +98,7 @@ class Script:
         if not os.path.exists(self._script):
             raise ServiceError(f"This host has no service {self.name}.")
         code, said = _answer([self._script, "status"])
-        words = " ".join(said.split()) or f"its init script answers with {code}"
+        words = f"{'up' if code == 0 else 'not up'} ({' '.join(said.split()) or code})"
         return Status(is_up=code == 0, is_stopped=code != 0, process=self._process(), words=words)
 
     def restart(self) -> None:

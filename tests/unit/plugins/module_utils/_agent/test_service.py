@@ -254,9 +254,9 @@ def test_a_service_of_an_init_script(tmp_path: Path) -> None:
     script.write_text(INIT_SCRIPT)
     script.chmod(0o755)
     service = Script("datadog-agent", str(tmp_path), str(tmp_path / "pid"))
-    assert service.status() == Status(is_up=False, is_stopped=True, process=0, words="stopped")
+    assert service.status() == Status(is_up=False, is_stopped=True, process=0, words="not up (stopped)")
     assert restart(service, 0) == ""
-    assert service.status() == Status(is_up=True, is_stopped=False, process=77, words="up")
+    assert service.status() == Status(is_up=True, is_stopped=False, process=77, words="up (up)")
 
 
 def test_a_service_without_an_init_script_is_told(tmp_path: Path) -> None:
