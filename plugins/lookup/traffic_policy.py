@@ -67,6 +67,37 @@ options:
       - The networks in which the proxy is. Required where O(proxy) gives it by name, since a firewall goes by address.
     type: list
     elements: str
+  no_proxy:
+    description:
+      - Hosts that the Agent asks past O(proxy). A name stands for itself, V(.example.com) for what is below it, an
+        address or a CIDR for hosts that are given by address, V(*) for everything; a port may follow behind a colon.
+    type: list
+    elements: str
+  endpoints:
+    description:
+      - Where the data of a product goes instead of, or beside, its documented destination, as C(dd_url), the other
+        settings that end in C(dd_url) and C(additional_endpoints) in the Agent's settings say.
+      - Each is a dictionary. C(product) is a name as in O(products). C(host) is a name, an address or a URL. C(port) is
+        the TCP port; when not set, that of the URL or of the documentation, or V(443). With C(is_additional) the
+        documented destination stays open as well.
+      - A host below a site of Datadog's stands for the product on that site, and opens its section of that site's own
+        document. The networks of any other name must be in O(endpoint_networks), unless the data goes through O(proxy).
+    type: list
+    elements: dict
+  endpoint_networks:
+    description:
+      - The networks of the hosts in O(endpoints) that are names of no site of Datadog's, by host.
+    type: dict
+  allow_unresolved:
+    description:
+      - Whether names that lack their networks (O(proxy_networks), O(endpoint_networks)) are listed in the result
+        instead of being an error. The flows to them are then missing.
+    type: bool
+    default: false
+  site_urls:
+    description:
+      - Where the address ranges of sites are read instead of at the sites, by site. O(url) comes before it for O(site).
+    type: dict
   extra_flows:
     description:
       - More flows, of the form that M(netwall.datadog.host_firewall) takes. They are checked, and put behind.
@@ -106,6 +137,13 @@ options:
       - Ports of the Agent's own that other hosts may reach, each with the list of their networks. Names are as in
         O(ports); those that are meant for the Agent's own host alone are refused.
     type: dict
+  unmanaged_ports:
+    description:
+      - Ports of the Agent's own about which the policy says nothing, by the names of O(ports). Other rules on the host
+        then decide who reaches them.
+      - A port with networks in O(non_local_traffic) is managed nevertheless.
+    type: list
+    elements: str
   inbound_from:
     description:
       - Services of Datadog's that connect to this host (V(webhooks), V(synthetics)), each with the TCP port that they
@@ -143,6 +181,17 @@ EXAMPLES = r"""
     msg: "{{ policy.destinations | map(attribute='fqdn') | unique }}"
   vars:
     policy: "{{ lookup('netwall.datadog.traffic_policy', proxy='http://192.0.2.99:3128') }}"
+
+- name: Show where metrics go that are shipped to a second site, and traces that go to a relay
+  ansible.builtin.debug:
+    msg: "{{ policy.flows | selectattr('direction', 'eq', 'outbound') }}"
+  vars:
+    policy: >-
+      {{ lookup('netwall.datadog.traffic_policy', products=['metrics', 'apm'], endpoints=endpoints,
+                endpoint_networks={'relay.example.com': ['192.0.2.8/29']}) }}
+    endpoints:
+      - {product: metrics, host: app.datadoghq.eu, is_additional: true}
+      - {product: apm, host: relay.example.com, port: 8443}
 
 - name: Show what is open to other hosts where traces come from an application's network
   ansible.builtin.debug:
@@ -188,6 +237,28 @@ _raw:
       description: When these address ranges were made (UTC), or null where none were needed.
       type: str
       sample: "2022-01-25T20:00:00Z"
+    documents:
+      description:
+        - The address ranges that were used. Several sites have their documents in it.
+      type: list
+      elements: dict
+      contains:
+        site:
+          description: The site that they are of.
+          type: str
+          sample: datadoghq.com
+        version:
+          description: Their version.
+          type: int
+          sample: 47
+        modified:
+          description: When they were made (UTC).
+          type: str
+          sample: "2022-01-25T20:00:00Z"
+    proxy:
+      description: Host and port of O(proxy), or null.
+      type: str
+      sample: proxy.example.com:3128
     flows:
       description:
         - What to allow and what to deny. An allow beats a deny of the same direction, protocol and port.
@@ -262,6 +333,20 @@ _raw:
               ranges.
           type: str
           sample: apm
+    unresolved:
+      description:
+        - The names that lack their networks, where O(allow_unresolved) is set.
+      type: list
+      elements: dict
+      contains:
+        host:
+          description: The name.
+          type: str
+          sample: relay.example.com
+        option:
+          description: The option that would give its networks.
+          type: str
+          sample: endpoint_networks
     warnings:
       description: Sentences about what cannot be allowed by address, was left out or is in doubt.
       type: list
@@ -278,10 +363,10 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.errors import IpRangesError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.loading import Loaded, load
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.options import RangesOptions
-from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.source import SourceError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.source import SourceError, url_of_site
 from ansible_collections.netwall.datadog.plugins.plugin_utils._lookup import LookupOptionsError, read_options
 from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
-from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, needs_document
+from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, sites_to_read
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request
 
 
@@ -296,17 +381,18 @@ class LookupModule(LookupBase):
             options = read_options(self, self._templar, variables, kwargs)
             ranges = RangesOptions.from_mapping(options, proxy="ip_ranges_proxy")
             request = Request.from_options(options, ranges)
-            hint = "" if options["url"] else hint_at_sites(ranges.site)
-            loaded = _load(ranges, hint) if needs_document(request) else None
-            policy = build(request, loaded.document if loaded else None).to_dict()
-            return [{**policy, "warnings": [*(loaded.warnings if loaded else ()), *policy["warnings"]]}]
+            loaded = {site: _load(ranges.of_site(site, options["site_urls"] or {})) for site in sites_to_read(request)}
+            policy = build(request, {site: found.document for site, found in loaded.items()}).to_dict()
+            warnings = [warning for found in loaded.values() for warning in found.warnings]
+            return [{**policy, "warnings": [*warnings, *policy["warnings"]]}]
         except (IpRangesError, LookupOptionsError, PolicyError) as error:
             raise AnsibleLookupError(str(error)) from None
 
 
-def _load(ranges: RangesOptions, hint: str) -> Loaded:
-    """The document; where it can't be fetched, the error ends with *hint*: a mistyped site shows as no server."""
+def _load(ranges: RangesOptions) -> Loaded:
+    """The document; where it can't be fetched, the error ends with a hint: a mistyped site shows as no server."""
     try:
         return load(ranges)
     except SourceError as error:
+        hint = hint_at_sites(ranges.site) if ranges.url == url_of_site(ranges.site) else ""
         raise SourceError(f"{error}{hint}") from None

@@ -149,6 +149,15 @@ SITES = (
     Site("US2-FED", US2_FED, "browser-intake-us2-ddog-gov.com"),
 )
 
+# How the name of a site begins that stands below another's (us3.datadoghq.com, us2.ddog-gov.com).
+SITE_LABEL = r"[a-z]{2}[0-9]"
+
+# An Agent whose dd_url is https://app.<site> asks the name with its version in it: that of the documentation.
+ALIAS = "app"
+
+# The port of an endpoint that is no site's, when it is not said.
+ENDPOINT_PORT = 443
+
 # --- Cautions that hold whatever the products -------------------------------------------------------------------------
 
 CAUTIONS = (

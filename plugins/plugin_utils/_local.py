@@ -17,6 +17,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._request import (
     Request,
     by_name,
     left_out_by_family,
+    name_of,
     networks_of,
     port_of,
 )
@@ -28,19 +29,38 @@ if t.TYPE_CHECKING:
 _OFF = (0, -1)
 
 
-def local_flows(request: Request, agent: Version, warnings: list[str]) -> t.Iterator[Flow]:
-    """The ports that *agent* listens on, denied to all (but the interface lo), and allowed where the user opens them.
+def own_ports(request: Request, agent: Version, warnings: list[str]) -> list[tuple[catalog.LocalPort, int]]:
+    """The ports that *agent* listens on, with their numbers.
 
     Adds to *warnings*; raises :class:`PolicyError`.
     """
-    opened = _opened(request)
     taken: dict[tuple[str, int], str] = {}
-    for local, port in _listening(request, agent, opened, warnings):
+    ports = list(_listening(request, agent, warnings))
+    for local, port in ports:
         other = taken.setdefault((local.protocol, port), local.name)
         if other != local.name:
             raise PolicyError(
                 f"The ports {other} and {local.name} are both {port}/{local.protocol}; move one in ports."
             )
+    return ports
+
+
+def local_flows(
+    request: Request, ports: t.Iterable[tuple[catalog.LocalPort, int]], warnings: list[str]
+) -> t.Iterator[Flow]:
+    """The Agent's *ports*, denied to all (but the interface lo), and allowed where the user opens them.
+
+    Nothing is said of those that are left to others' rules. Adds to *warnings*; raises :class:`PolicyError`.
+    """
+    opened = _opened(request)
+    unmanaged = _unmanaged(request) - set(opened)
+    for local, port in ports:
+        if local.name in unmanaged:
+            warnings.append(
+                f"The port {local.name}, {port}/{local.protocol}, is left to other rules: this policy neither opens "
+                "nor closes it. List the networks that may reach it in non_local_traffic to close it to all others."
+            )
+            continue
         yield _flow(local, port, "deny", ANYWHERE)
         networks = opened.get(local.name, ())
         kept = request.of_families(networks)
@@ -55,10 +75,15 @@ def local_flows(request: Request, agent: Version, warnings: list[str]) -> t.Iter
             )
 
 
-def sources(request: Request, local: t.Iterable[Flow], warnings: list[str]) -> list[tuple[catalog.Source, int]]:
-    """The services of Datadog's that may connect to this host, with the port that each comes to; raises as above."""
+def sources(
+    request: Request, ports: t.Iterable[tuple[catalog.LocalPort, int]], warnings: list[str]
+) -> list[tuple[catalog.Source, int]]:
+    """The services of Datadog's that may connect to this host, with the port that each comes to; raises as above.
+
+    *ports* are the Agent's own.
+    """
     asked = by_name("inbound_from", request.inbound_from, [source.name for source in catalog.SOURCES])
-    own = {flow.port for flow in local if flow.protocol == "tcp"}
+    own = {port for local, port in ports if local.protocol == "tcp"}
     found = []
     for source in catalog.SOURCES:
         if source.name in asked:
@@ -73,6 +98,11 @@ def sources(request: Request, local: t.Iterable[Flow], warnings: list[str]) -> l
     return found
 
 
+def _unmanaged(request: Request) -> set[str]:
+    known = [local.name for local in catalog.LOCAL_PORTS]
+    return {name_of("unmanaged_ports", name, known) for name in request.unmanaged_ports or ()}
+
+
 def _opened(request: Request) -> dict[str, tuple[str, ...]]:
     known = {local.name: local for local in catalog.LOCAL_PORTS}
     opened = {}
@@ -84,9 +114,8 @@ def _opened(request: Request) -> dict[str, tuple[str, ...]]:
     return opened
 
 
-def _listening(
-    request: Request, agent: Version, opened: t.Mapping[str, tuple[str, ...]], warnings: list[str]
-) -> t.Iterator[tuple[catalog.LocalPort, int]]:
+def _listening(request: Request, agent: Version, warnings: list[str]) -> t.Iterator[tuple[catalog.LocalPort, int]]:
+    opened = _opened(request)
     moved = by_name("ports", request.ports, [local.name for local in catalog.LOCAL_PORTS])
     for local in catalog.LOCAL_PORTS:
         is_asked_for = local.name in moved or local.name in opened

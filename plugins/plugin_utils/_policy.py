@@ -4,7 +4,7 @@
 
 # This module is private to the netwall.datadog collection.
 
-"""From facts (the catalog), addresses (the document) and one Agent (the request) to flows.
+"""From facts (the catalog), addresses (the documents) and one Agent (the request) to flows.
 
 Pure functions: what Datadog documents stands in the catalog, and nothing here decides by a site, a product or a
 version. How names, flows and warnings come about is told in docs/policy.md.
@@ -15,10 +15,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow, FlowError, merge
+from ansible_collections.netwall.datadog.plugins.module_utils._flow import Flow, FlowError, merge, parse_network
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.selection import select
-from ansible_collections.netwall.datadog.plugins.plugin_utils._local import local_flows, sources
+from ansible_collections.netwall.datadog.plugins.plugin_utils._local import local_flows, own_ports, sources
 from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import Hop, Plan
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import (
     PolicyError,
@@ -28,6 +28,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._request import (
 )
 
 if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._endpoint import Endpoint
     from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document
 
 
@@ -43,14 +44,44 @@ class Destination:
 
 
 @dataclasses.dataclass(frozen=True)
+class Used:
+    """A document whose addresses are in the policy."""
+
+    site: str
+    version: int
+    modified: str
+
+    @classmethod
+    def of(cls, site: str, document: Document) -> Used:
+        """The document of *site*, briefly."""
+        return cls(site, document.version, document.modified.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Unresolved:
+    """A host whose networks ``option`` does not give."""
+
+    host: str
+    option: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Policy:
-    """What to allow and to deny, and why. ``version`` and ``modified`` are None where no document was used."""
+    """What to allow and to deny, and why.
+
+    ``version`` and ``modified`` are those of the site's own document, None where none was used; ``documents`` are all
+    that were. ``proxy`` is ``HOST:PORT``. ``unresolved`` are the hosts whose networks are needed and not given, each
+    with the option that would give them: flows to these are missing.
+    """
 
     site: str
     version: int | None
     modified: str | None
+    documents: tuple[Used, ...]
+    proxy: str | None
     flows: tuple[Flow, ...]
     destinations: tuple[Destination, ...]
+    unresolved: tuple[Unresolved, ...]
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -59,44 +90,57 @@ class Policy:
             "site": self.site,
             "version": self.version,
             "modified": self.modified,
+            "documents": [dataclasses.asdict(used) for used in self.documents],
+            "proxy": self.proxy,
             "flows": [flow.to_dict() for flow in self.flows],
             "destinations": [dataclasses.asdict(destination) for destination in self.destinations],
+            "unresolved": [dataclasses.asdict(host) for host in self.unresolved],
             "warnings": list(self.warnings),
         }
 
 
-def needs_document(request: Request) -> bool:
-    """Whether :func:`build` needs the address ranges for *request*; raises :class:`PolicyError` as that would."""
-    return _Draft(request).needs_document
+def sites_to_read(request: Request) -> tuple[str, ...]:
+    """The sites whose address ranges :func:`build` needs for *request*; raises :class:`PolicyError` as that would."""
+    return _Draft(request).sites
 
 
-def build(request: Request, document: Document | None) -> Policy:
-    """The policy for *request*; *document* may be None where :func:`needs_document` says so.
+def build(request: Request, documents: t.Mapping[str, Document]) -> Policy:
+    """The policy for *request*; *documents* are those of the sites that :func:`sites_to_read` names.
 
     Raises :class:`PolicyError`, and what ``select`` raises.
     """
     draft = _Draft(request)
     plan = draft.plan
-    if draft.needs_document and document is None:
-        raise PolicyError("This policy needs the address ranges, and there is no document.")
+    for site in draft.sites:
+        if site not in documents:
+            raise PolicyError(f"This policy needs the address ranges of {site}, and there is no document.")
+    used = [Used.of(site, documents[site]) for site in draft.sites]
+    own = next((document for document in used if document.site == plan.site.site), None)
     flows = [
         *draft.through_proxy,
-        *(_to_sections(plan, document) if document else ()),
+        *_to_sections(plan, documents),
+        *draft.to_endpoints,
         *draft.to_given_networks,
         *draft.local,
-        *(_from_datadog(plan, document, draft.sources) if document else ()),
+        *(_from_datadog(plan, documents[plan.site.site], draft.sources) if draft.sources else ()),
     ]
     plan.caution(catalog.CAUTIONS)
+    for site in draft.sites:
+        plan.caution([caution for caution in catalog.CAUTIONS if site in caution.sites], plan.site_of(site))
+    destinations = (
+        Destination(name, hop.route.protocol, hop.port, hop.product.name, hop.route.section)
+        for hop in plan.hops
+        for name in hop.names
+    )
     return Policy(
         site=plan.site.site,
-        version=document.version if document else None,
-        modified=document.modified.strftime("%Y-%m-%dT%H:%M:%SZ") if document else None,
+        version=own.version if own else None,
+        modified=own.modified if own else None,
+        documents=tuple(used),
+        proxy=str(plan.proxy) if plan.proxy else None,
         flows=_with_extra(flows, request.extra_flows or ()),
-        destinations=tuple(
-            Destination(name, hop.route.protocol, hop.port, hop.product.name, hop.route.section)
-            for hop in plan.hops
-            for name in hop.names
-        ),
+        destinations=tuple(dict.fromkeys(destinations)),
+        unresolved=tuple(Unresolved(host, option) for host, option in plan.unresolved.items()),
         warnings=tuple(dict.fromkeys(plan.warnings)),
     )
 
@@ -114,13 +158,17 @@ class _Draft:
     def __init__(self, request: Request) -> None:
         self.plan = Plan(request)
         self.through_proxy = list(_through_proxy(self.plan))
+        self.to_endpoints = list(_to_endpoints(self.plan))
         self.to_given_networks = list(_to_given_networks(self.plan))
-        self.local = list(local_flows(request, self.plan.agent, self.plan.warnings))
-        self.sources = sources(request, self.local, self.plan.warnings)
+        ports = own_ports(request, self.plan.agent, self.plan.warnings)
+        self.local = list(local_flows(request, ports, self.plan.warnings))
+        self.sources = sources(request, ports, self.plan.warnings)
 
     @property
-    def needs_document(self) -> bool:
-        return bool(self.sources) or any(hop.section for hop in self.plan.hops)
+    def sites(self) -> tuple[str, ...]:
+        """The sites whose address ranges are needed."""
+        own = [self.plan.site.site] if self.sources else []
+        return tuple(dict.fromkeys([*own, *(hop.site.site for hop in self.plan.hops if hop.section)]))
 
 
 # --- Outbound ---------------------------------------------------------------------------------------------------------
@@ -148,7 +196,12 @@ def _through_proxy(plan: Plan) -> t.Iterator[Flow]:
         return
     networks = networks_of("proxy_networks", plan.request.proxy_networks or [])
     if not networks and not plan.proxy.network:
-        raise PolicyError("The option proxy gives the proxy by name; give its addresses in proxy_networks.")
+        plan.lacks_networks(
+            plan.proxy.host,
+            "proxy_networks",
+            "The option proxy gives the proxy by name; give its addresses in proxy_networks.",
+        )
+        return
     kept = plan.request.of_families(networks or [str(plan.proxy.network)])
     if not kept:
         # Unlike elsewhere no warning will do: nothing at all would get out.
@@ -158,14 +211,16 @@ def _through_proxy(plan: Plan) -> t.Iterator[Flow]:
     yield _outbound("proxy", "tcp", plan.proxy.port, kept, purpose=purpose, destinations=names)
 
 
-def _to_sections(plan: Plan, document: Document) -> t.Iterator[Flow]:
-    grouped: dict[tuple[str, str, int], list[Hop]] = {}
+def _to_sections(plan: Plan, documents: t.Mapping[str, Document]) -> t.Iterator[Flow]:
+    """The flows to the sections of each site; those of one section, protocol and port have one id."""
+    grouped: dict[tuple[str, str, str, int], list[Hop]] = {}
     for hop in plan.hops:
         if hop.section:
-            section = _section(plan, document, hop.section)
-            grouped.setdefault((section, hop.route.protocol, hop.port), []).append(hop)
-    for (section, protocol, port), hops in grouped.items():
-        networks = _addresses(plan, document, section)
+            site = hop.site.site
+            section = _section(plan, documents[site], hop.section)
+            grouped.setdefault((site, section, hop.route.protocol, hop.port), []).append(hop)
+    for (site, section, protocol, port), hops in grouped.items():
+        networks = _addresses(plan, documents[site], section)
         if networks:
             names = tuple(dict.fromkeys(name for hop in hops for name in hop.names))
             more = {"purpose": _purpose(hops), "section": section, "destinations": names}
@@ -210,6 +265,37 @@ def _addresses(plan: Plan, document: Document, section: str, locations: t.Sequen
             aggregate=request.aggregate,
         )
     )
+
+
+def _to_endpoints(plan: Plan) -> t.Iterator[Flow]:
+    """The flows to endpoints that are no site's, past the proxy; those of one protocol and port have one id."""
+    for hop in plan.hops:
+        if not hop.endpoint or hop.is_proxied:
+            continue
+        host, networks = hop.endpoint.host, _networks_of(plan, hop.endpoint)
+        # What stays on the host passes over the interface lo, which nothing of ours concerns.
+        away = [network for network in networks if not parse_network(network).is_loopback]
+        kept = plan.request.of_families(away)
+        if kept:
+            names = () if hop.endpoint.network else (host,)
+            more = {"purpose": f"{hop.purpose}, to an endpoint of its own", "destinations": names}
+            yield _outbound("endpoint", hop.route.protocol, hop.port, kept, **more)
+        elif away:
+            plan.warnings.append(left_out_by_family(f"endpoint_networks.{host}"))
+
+
+def _networks_of(plan: Plan, endpoint: Endpoint) -> tuple[str, ...]:
+    if endpoint.network:
+        return (endpoint.network,)
+    networks = networks_of(f"endpoint_networks.{endpoint.host}", plan.endpoint_networks.get(endpoint.host) or [])
+    if not networks:
+        plan.lacks_networks(
+            endpoint.host,
+            "endpoint_networks",
+            f"The option endpoints has {endpoint.host} for {endpoint.product}, which is no site of Datadog's; give its "
+            "addresses in endpoint_networks.",
+        )
+    return networks
 
 
 def _to_given_networks(plan: Plan) -> t.Iterator[Flow]:

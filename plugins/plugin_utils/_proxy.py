@@ -38,6 +38,10 @@ class Proxy:
         except ValueError:
             return None
 
+    def __str__(self) -> str:
+        """``HOST:PORT``, all that anybody may see."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @classmethod
     def parse(cls, url: str) -> Proxy:
         """The proxy at *url*: ``http``, ``https`` or ``socks5``, with or without user and password.
@@ -52,7 +56,7 @@ class Proxy:
             scheme, host, port = "", "", None
         # A password with / ? or # in the plain cuts the URL short: what is left of it is no host, or a host and a path.
         has_more = scheme and (parts.path not in ("", "/") or parts.query or parts.fragment)
-        if scheme not in DEFAULT_PORTS or has_more or port == 0 or not _is_host(host):
+        if scheme not in DEFAULT_PORTS or has_more or port == 0 or not is_host(host):
             raise ProxyError(_MALFORMED)
         return cls(host=host, port=port or DEFAULT_PORTS[scheme])
 
@@ -63,7 +67,8 @@ _MALFORMED = (
 )
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Whether *text*, in lower case, is a name or a bare address."""
     try:
         return "%" not in text and bool(ipaddress.ip_address(text))
     except ValueError:

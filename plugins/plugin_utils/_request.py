@@ -37,17 +37,22 @@ class Request:
     logs_transport: str | None = None
     proxy: str | None = dataclasses.field(default=None, repr=False)
     proxy_networks: t.Sequence[str] | None = None
+    no_proxy: t.Sequence[str] | None = None
+    endpoints: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    endpoint_networks: t.Mapping[str, t.Any] | None = None
     ntp_networks: t.Sequence[str] | None = None
     cluster_networks: t.Sequence[str] | None = None
     device_networks: t.Sequence[str] | None = None
     non_local_traffic: t.Mapping[str, t.Any] | None = None
     inbound_from: t.Mapping[str, t.Any] | None = None
     ports: t.Mapping[str, t.Any] | None = None
+    unmanaged_ports: t.Sequence[str] | None = None
     extra_flows: t.Sequence[t.Mapping[str, t.Any]] | None = None
     families: t.Sequence[str] = ("ipv4", "ipv6")
     exclude: t.Sequence[str] = ()
     locations: t.Sequence[str] = ()
     aggregate: bool = True
+    allow_unresolved: bool = False
 
     @classmethod
     def from_options(cls, raw: t.Mapping[str, t.Any], ranges: RangesOptions) -> Request:

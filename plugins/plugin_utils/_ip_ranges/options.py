@@ -87,6 +87,22 @@ class RangesOptions(t.NamedTuple):
             sha256=_sha256(raw["sha256"]),
         )
 
+    def of_site(self, site: str, urls: t.Mapping[str, t.Any]) -> "RangesOptions":
+        """The same options for the document of *site*, which *urls*, by site, may say to be elsewhere.
+
+        A ``url`` or ``sha256`` that was given is that of the own site's document, and of no other. Raises
+        :class:`IpRangesError`.
+        """
+        by_site = {str(name).lower(): str(url) for name, url in urls.items()}
+        is_own = site == self.site
+        has_own_url = self.url != source.url_of_site(self.site)
+        if is_own and (has_own_url or site not in by_site):
+            return self
+        url = by_site.get(site, source.url_of_site(site))
+        source.check_url(url)
+        sha256 = self.sha256 if is_own else None
+        return self._replace(site=site, url=url, has_section_urls=site not in by_site, sha256=sha256)
+
     def select(self, from_document: Document, sections: t.Sequence[str]) -> list[t.Any]:
         """What these options want: the CIDRs of *sections* (see :func:`selection.select`), or what ``query`` finds.
 

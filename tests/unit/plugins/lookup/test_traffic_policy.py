@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+import types
 import typing as t
 from pathlib import Path
 
@@ -48,6 +50,24 @@ CASES = {
     "nulls": "{{ lookup('LOOKUP', NULLS) == lookup('LOOKUP') }}".replace("NULLS", NULLS),
     "proxy with a password": "{{ lookup('LOOKUP', proxy=proxy) }}",
     "broken proxy with a password": "{{ lookup('LOOKUP', proxy=proxy ~ 'x') }}",
+    "ranges of a second site": "{{ lookup('LOOKUP', site_urls={'datadoghq.eu': eu}, endpoints=endpoints) }}",
+    "ranges of the own site": (
+        "{{ lookup('LOOKUP', url=none, site='DATADOGHQ.eu', site_urls={'datadoghq.eu': eu}).version }}"
+    ),
+    "url before site_urls": (
+        "{{ lookup('LOOKUP', site='datadoghq.eu', site_urls={'datadoghq.eu': eu}, products=['apm']).version }}"
+    ),
+    "checksum of the own document": (
+        "{{ lookup('LOOKUP', site_urls={'datadoghq.eu': eu}, endpoints=endpoints, sha256=sha256).documents | length }}"
+    ),
+    "second site without a document": (
+        "{{ lookup('LOOKUP', site_urls={'datadoghq.eu': 'file:///nonexistent'}, endpoints=endpoints) }}"
+    ),
+    "second site over http": (
+        "{{ lookup('LOOKUP', site_urls={'datadoghq.eu': 'http://localhost/'}, endpoints=endpoints) }}"
+    ),
+    "unresolved": "{{ lookup('LOOKUP', endpoints=relay, allow_unresolved=true) }}",
+    "endpoint without networks": "{{ lookup('LOOKUP', endpoints=relay) }}",
     "a term": "{{ lookup('LOOKUP', 'metrics', url='file:///nonexistent') }}",
     "unknown option": "{{ lookup('LOOKUP', product=['metrics']) }}",
     "unknown product": "{{ lookup('LOOKUP', products=['metric']) }}",
@@ -62,8 +82,19 @@ VARIABLES = {
     "products": ["{{ 'ap' ~ 'm' }}"],
     "port": "{{ 8135 }}",
     "near": "{{ ['198.51.100.0/24'] }}",
+    "endpoints": [{"product": "metrics", "host": "app.datadoghq.eu", "is_additional": True}],
+    "relay": [{"product": "apm", "host": "relay.example.test"}],
 }
 DOCUMENTED_EXAMPLES = {task["name"]: task for task in yaml.safe_load(traffic_policy.EXAMPLES)}
+
+
+# Another site's ranges: another version, and addresses of its own.
+EU = {
+    "version": 8,
+    "modified": "2026-03-05-05-06-07",
+    "agents": {"prefixes_ipv4": ["198.51.100.0/28"], "prefixes_ipv6": []},
+    "apm": {"prefixes_ipv4": ["198.51.100.16/28"], "prefixes_ipv6": []},
+}
 
 
 class Played(t.NamedTuple):
@@ -91,14 +122,20 @@ def tasks(url: str) -> Iterator[dict[str, t.Any]]:
 
     def on_file(text: str) -> str:
         text = text.replace("LOOKUP", LOOKUP)
-        return text if "url=" in text else text.replace(f"'{LOOKUP}'", f"'{LOOKUP}', url='{url}'")
+        own = "" if " url=" in text else f", url='{url}'"
+        # Whoever names no other place for EU's ranges finds them in the file, too.
+        has_endpoints = "endpoints=" in text and "site_urls=" not in text
+        eu = f", site_urls={{'datadoghq.eu': '{url}'}}" if has_endpoints else ""
+        return text.replace(f"'{LOOKUP}'", f"'{LOOKUP}'{own}{eu}")
 
     def keep(where: str, value: str) -> dict[str, t.Any]:
         return {"ansible.builtin.set_fact": {where: f"{{{{ {where} | combine({{case: {value}}}) }}}}"}}
 
     cases = {name: {"ansible.builtin.debug": {"msg": shown}} for name, shown in CASES.items()}
     for name, task in {**cases, **DOCUMENTED_EXAMPLES}.items():
-        variables = {key: on_file(value) for key, value in task.get("vars", {}).items()}
+        variables = {
+            key: on_file(value) if isinstance(value, str) else value for key, value in task.get("vars", {}).items()
+        }
         debug = {"ansible.builtin.debug": {"msg": on_file(task["ansible.builtin.debug"]["msg"])}}
         yield {
             "vars": {"case": name},
@@ -111,12 +148,19 @@ def tasks(url: str) -> Iterator[dict[str, t.Any]]:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     folder = tmp_path_factory.mktemp("traffic_policy")
     (folder / "document.json").write_text(json.dumps(published()))
+    (folder / "eu.json").write_text(json.dumps(EU))
     (folder / "secret.json").write_text(json.dumps({"proxy": f"http://user:{SECRET}@192.0.2.9:3128"}))
     results = {"content": "{{ [shown, failed] | to_json }}", "dest": str(folder / "results.json"), "mode": "0600"}
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {"shown": {}, "failed": {}, **VARIABLES},
+        "vars": {
+            "shown": {},
+            "failed": {},
+            "eu": (folder / "eu.json").as_uri(),
+            "sha256": hashlib.sha256((folder / "document.json").read_bytes()).hexdigest(),
+            **VARIABLES,
+        },
         "tasks": [*tasks((folder / "document.json").as_uri()), {"ansible.builtin.copy": results}],
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -136,8 +180,13 @@ def test_a_policy_has_the_documented_keys(played: Played) -> None:
     documented = yaml.safe_load(traffic_policy.RETURN)["_raw"]["contains"]
     policy = played.shown["defaults"]
     assert set(policy) == set(documented)
-    for part in ("flows", "destinations"):
-        assert {key for entry in policy[part] for key in entry} == set(documented[part]["contains"])
+    for case, part in (
+        ("defaults", "flows"),
+        ("defaults", "destinations"),
+        ("defaults", "documents"),
+        ("unresolved", "unresolved"),
+    ):
+        assert {key for entry in played.shown[case][part] for key in entry} == set(documented[part]["contains"])
 
 
 def test_a_policy_comes_alone_in_a_list(played: Played) -> None:
@@ -172,6 +221,34 @@ def test_a_document_that_no_flow_needs_is_not_read(played: Played) -> None:
     assert played.shown["no document needed"] is True
 
 
+def test_a_second_site_opens_its_own_ranges_beside_those_of_the_first(played: Played) -> None:
+    policy = played.shown["ranges of a second site"]
+    found = {flow["id"]: flow["networks"] for flow in policy["flows"]}
+    alone = {flow["id"]: flow["networks"] for flow in played.shown["defaults"]["flows"]}
+    assert set(found["agents-tcp-443-out"]) == {*alone["agents-tcp-443-out"], "198.51.100.0/28"}
+    assert {key: value for key, value in found.items() if key != "agents-tcp-443-out"} == {
+        key: value for key, value in alone.items() if key != "agents-tcp-443-out"
+    }
+    assert [(used["site"], used["version"]) for used in policy["documents"]] == [
+        ("us3.datadoghq.com", 7),
+        ("datadoghq.eu", 8),
+    ]
+    assert (policy["version"], policy["modified"]) == (7, "2026-03-04T05:06:07Z")
+
+
+def test_the_own_site_s_ranges_may_be_elsewhere_too(played: Played) -> None:
+    assert int(played.shown["ranges of the own site"]) == 8
+    assert int(played.shown["url before site_urls"]) == 7
+
+
+def test_a_checksum_is_that_of_the_own_site_s_document(played: Played) -> None:
+    assert int(played.shown["checksum of the own document"]) == 2
+
+
+def test_names_without_networks_are_listed_where_that_is_asked_for(played: Played) -> None:
+    assert played.shown["unresolved"]["unresolved"] == [{"host": "relay.example.test", "option": "endpoint_networks"}]
+
+
 @pytest.mark.parametrize(
     ("case", "sentence"),
     [
@@ -182,6 +259,12 @@ def test_a_document_that_no_flow_needs_is_not_read(played: Played) -> None:
         ("unknown location", "has no location 'mars'"),
         ("no document", "file:///nonexistent cannot be read"),
         ("site that is no host", "is not a host name"),
+        ("second site without a document", "file:///nonexistent cannot be read"),
+        ("second site over http", "The url http://localhost/ is not accepted"),
+        (
+            "endpoint without networks",
+            "The option endpoints has relay.example.test for apm, which is no site of Datadog",
+        ),
         ("broken proxy with a password", "The option proxy is wrong"),
     ],
 )
@@ -190,14 +273,18 @@ def test_what_is_wrong_is_a_sentence(played: Played, case: str, sentence: str) -
     assert "Traceback" not in played.failed[case]
 
 
-@pytest.mark.parametrize("hint", ["", hint_at_sites("datadoghq.con")])
-def test_a_document_that_can_not_be_fetched_ends_with_the_hint(monkeypatch: pytest.MonkeyPatch, hint: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "hint"), [("https://ip-ranges.datadoghq.con/", hint_at_sites("datadoghq.con")), ("file:///ranges.json", "")]
+)
+def test_a_site_whose_document_can_not_be_fetched_is_hinted_at(
+    monkeypatch: pytest.MonkeyPatch, url: str, hint: str
+) -> None:
     def load(_ranges: object) -> t.NoReturn:
         raise SourceError("No such server.")
 
     monkeypatch.setattr(traffic_policy, "load", load)
     with pytest.raises(SourceError) as caught:
-        traffic_policy._load(t.cast("t.Any", None), hint)
+        traffic_policy._load(t.cast("t.Any", types.SimpleNamespace(site="datadoghq.con", url=url)))
     assert str(caught.value) == f"No such server.{hint}"
 
 

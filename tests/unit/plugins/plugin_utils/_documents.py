@@ -7,8 +7,14 @@
 from __future__ import annotations
 
 import datetime
+import typing as t
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import Document, Section
+from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, sites_to_read
+
+if t.TYPE_CHECKING:
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import Policy
+    from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 
 SECTIONS = (
     "agents",
@@ -44,3 +50,8 @@ DOCUMENT = document(*(section(number, name) for number, name in enumerate(SECTIO
 def without(*names: str) -> Document:
     """The document without some sections."""
     return document(*(entry for entry in DOCUMENT.sections.values() if entry.name not in names))
+
+
+def built(request: Request, of_every_site: Document | None = DOCUMENT) -> Policy:
+    """The policy for *request*, with one document for whatever site, or with none."""
+    return build(request, dict.fromkeys(sites_to_read(request), of_every_site) if of_every_site else {})

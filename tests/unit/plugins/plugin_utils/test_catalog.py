@@ -13,9 +13,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
-from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT
+from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT, built
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import Policy
@@ -124,7 +123,7 @@ def _expected(product: str, version: str, site: str) -> Expected:
 
 def _policy(product: str, version: str, site: str) -> Policy:
     given: dict[str, t.Any] = {option: [network] for option, network in GIVEN.items()}
-    return build(Request(site=site, agent_version=version, products=[product], **given), DOCUMENT)
+    return built(Request(site=site, agent_version=version, products=[product], **given), DOCUMENT)
 
 
 PRODUCTS = sorted({row.split("|")[0].strip() for row in FACTS.strip().splitlines()})
@@ -185,7 +184,7 @@ BY_DEFAULT = {
 
 
 def _sent_by_default(version: str, site: str) -> Policy:
-    return build(Request(site=site, agent_version=version, ntp_networks=[GIVEN["ntp_networks"]]), DOCUMENT)
+    return built(Request(site=site, agent_version=version, ntp_networks=[GIVEN["ntp_networks"]]), DOCUMENT)
 
 
 @pytest.mark.parametrize("version", BY_DEFAULT)
@@ -234,7 +233,7 @@ def test_the_ports_that_an_agent_listens_on_are_denied_to_everyone(version: str)
         port, protocol = place.split("/")
         if version[0] in majors:
             expected.add((f"{name}-{protocol}-{port}-in-deny", protocol, int(port), ("0.0.0.0/0", "::/0")))
-    flows = build(Request(site="datadoghq.com", agent_version=version, products=[]), None).flows
+    flows = built(Request(site="datadoghq.com", agent_version=version, products=[]), None).flows
     assert {(flow.id, flow.protocol, flow.port, flow.networks) for flow in flows} == expected
     assert {(flow.direction, flow.action) for flow in flows} == {("inbound", "deny")}
 
@@ -243,8 +242,8 @@ def test_the_ports_that_an_agent_listens_on_are_denied_to_everyone(version: str)
 def test_a_port_that_the_configuration_opens_is_denied_on_request_alone(row: str) -> None:
     name, place = row.split()
     port, protocol = place.split("/")
-    by_default = build(Request(site="datadoghq.com", products=[]), None)
-    asked = build(Request(site="datadoghq.com", products=[], ports={name: int(port)}), None)
+    by_default = built(Request(site="datadoghq.com", products=[]), None)
+    asked = built(Request(site="datadoghq.com", products=[], ports={name: int(port)}), None)
     assert {flow.id for flow in asked.flows} - {flow.id for flow in by_default.flows} == {
         f"{name}-{protocol}-{port}-in-deny"
     }
@@ -269,7 +268,7 @@ WORKERS = {
 @pytest.mark.parametrize("version", WORKERS)
 def test_a_private_location_worker_sends_to_the_intakes_of_its_version(version: str | None) -> None:
     request = Request(site="datadoghq.com", products=["synthetics-private-location"], worker_version=version)
-    policy = build(request, DOCUMENT)
+    policy = built(request)
     assert {d.fqdn.removesuffix(".datadoghq.com") for d in policy.destinations} == WORKERS[version]
     assert {d.section for d in policy.destinations} == {"synthetics-private-locations"}
     is_undocumented = version in ("0.1.5", "0.1.6")

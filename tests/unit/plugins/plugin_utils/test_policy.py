@@ -20,12 +20,13 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import ANYWH
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._ip_ranges.document import parse
 from ansible_collections.netwall.datadog.plugins.plugin_utils._plan import hint_at_sites
-from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build, needs_document
+from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import sites_to_read
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, Request
 from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import (
     DOCUMENT,
     LOCATIONS,
+    built,
     document,
     without,
 )
@@ -39,7 +40,7 @@ PUBLISHED = ROOT.parent / "shared/data/ip-ranges/datadoghq.com-v47.json"
 
 
 def policy(document: Document | None = DOCUMENT, **options: t.Any) -> Policy:
-    return build(Request(**{"site": US1, "agent_version": "7.60.0", **options}), document)
+    return built(Request(**{"site": US1, "agent_version": "7.60.0", **options}), document)
 
 
 def flows(document: Document | None = DOCUMENT, **options: t.Any) -> dict[str, Flow]:
@@ -405,7 +406,7 @@ SECRET = "s3cr3t-Pa55"
 def test_a_proxy_s_user_and_password_are_shown_nowhere(url: str, networks: list[str] | None) -> None:
     request = Request(site=US1, proxy=url, proxy_networks=networks)
     try:
-        shown = json.dumps(build(request, DOCUMENT).to_dict())
+        shown = json.dumps(built(request).to_dict())
     except PolicyError as error:
         shown = "".join(traceback.format_exception(error)) + repr(error.__context__)
     assert SECRET.lower() not in (shown + repr(request)).lower()
@@ -614,7 +615,7 @@ def test_datadog_s_services_are_not_let_in_on_the_agent_s_own_ports() -> None:
     ],
 )
 def test_no_document_is_needed_where_no_flow_goes_by_section(options: dict[str, t.Any]) -> None:
-    assert not needs_document(Request(site=US1, **options))
+    assert not sites_to_read(Request(site=US1, **options))
     result = policy(None, **options)
     assert (result.version, result.modified) == (None, None)
 
@@ -629,7 +630,7 @@ def test_no_document_is_needed_where_no_flow_goes_by_section(options: dict[str, 
     ],
 )
 def test_a_document_is_needed_where_a_flow_goes_by_section(options: dict[str, t.Any]) -> None:
-    assert needs_document(Request(site=US1, **options))
+    assert sites_to_read(Request(site=US1, **options))
     with pytest.raises(PolicyError, match="there is no document"):
         policy(None, **options)
 
@@ -645,7 +646,7 @@ def test_a_document_is_needed_where_a_flow_goes_by_section(options: dict[str, t.
 )
 def test_what_is_wrong_is_said_before_a_document_is_fetched(options: dict[str, t.Any]) -> None:
     with pytest.raises(PolicyError):
-        needs_document(Request(site=US1, **options))
+        sites_to_read(Request(site=US1, **options))
 
 
 def test_the_result_carries_the_document_s_version_and_time() -> None:
@@ -706,7 +707,7 @@ def _is_covered(network: str, by: t.Iterable[str]) -> bool:
 
 @given(requests())
 def test_every_flow_to_a_section_stays_within_that_section(request: Request) -> None:
-    for flow in build(request, DOCUMENT).flows:
+    for flow in built(request).flows:
         if flow.section:
             section = DOCUMENT.sections[flow.section]
             whole = [str(n) for n in ipaddress.collapse_addresses(map(ipaddress.IPv4Network, section.ipv4))]
@@ -715,7 +716,7 @@ def test_every_flow_to_a_section_stays_within_that_section(request: Request) -> 
 
 @given(requests())
 def test_flows_are_whole_and_their_ids_unique(request: Request) -> None:
-    found = build(request, DOCUMENT).flows
+    found = built(request).flows
     assert len({flow.id for flow in found}) == len(found)
     for flow in found:
         assert Flow.from_dict(flow.to_dict()) == flow
@@ -724,7 +725,7 @@ def test_flows_are_whole_and_their_ids_unique(request: Request) -> None:
 
 @given(requests())
 def test_the_result_is_plain_and_the_same_each_time(request: Request) -> None:
-    first, second = build(request, DOCUMENT).to_dict(), build(request, DOCUMENT).to_dict()
+    first, second = built(request).to_dict(), built(request).to_dict()
     assert json.loads(json.dumps(first)) == first == second
     assert SECRET not in json.dumps(first)
     assert len(set(first["warnings"])) == len(first["warnings"])
@@ -736,26 +737,26 @@ def test_the_order_in_which_products_are_asked_for_does_not_matter(request: Requ
         shuffled = [*request.products, *request.products[:1]]
         random.shuffle(shuffled)
         other = Request(**{**vars(request), "products": shuffled})
-        assert build(other, DOCUMENT) == build(request, DOCUMENT)
+        assert built(other, DOCUMENT) == built(request)
 
 
 @given(requests())
 def test_nothing_is_opened_to_others_but_what_was_asked_for(request: Request) -> None:
     names = {*(request.non_local_traffic or {}), *(request.inbound_from or {})}
-    for flow in build(request, DOCUMENT).flows:
+    for flow in built(request).flows:
         if flow.direction == "inbound" and flow.action == "allow":
             assert flow.id.rsplit(f"-{flow.protocol}-", 1)[0] in names
 
 
 @given(requests())
 def test_a_denial_covers_both_families_whole(request: Request) -> None:
-    denials = [flow for flow in build(request, DOCUMENT).flows if flow.action == "deny"]
+    denials = [flow for flow in built(request).flows if flow.action == "deny"]
     assert {(flow.direction, flow.networks) for flow in denials} <= {("inbound", ANYWHERE)}
 
 
 @given(requests())
 def test_whatever_is_opened_to_others_is_denied_to_the_rest(request: Request) -> None:
-    found = build(request, DOCUMENT).flows
+    found = built(request).flows
     denied = {(flow.protocol, flow.port) for flow in found if flow.action == "deny"}
     opened = {flow for flow in found if flow.direction == "inbound" and flow.action == "allow" and not flow.section}
     assert {(flow.protocol, flow.port) for flow in opened} <= denied
@@ -764,12 +765,12 @@ def test_whatever_is_opened_to_others_is_denied_to_the_rest(request: Request) ->
 @given(requests())
 def test_each_product_adds_its_flows_to_those_of_the_others(request: Request) -> None:
     """A policy for several products opens what the policies for each of them open, no more and no less."""
-    together = build(request, DOCUMENT).flows
+    together = built(request).flows
     products = request.products if request.products is not None else default_products(request)
     alone = {
         (flow.direction, flow.action, flow.protocol, flow.port, network)
         for product in products
-        for flow in build(Request(**{**vars(request), "products": [product]}), DOCUMENT).flows
+        for flow in built(Request(**{**vars(request), "products": [product]})).flows
         for network in flow.networks
     }
     if products:
@@ -777,7 +778,7 @@ def test_each_product_adds_its_flows_to_those_of_the_others(request: Request) ->
 
 
 def default_products(request: Request) -> list[str]:
-    sent = [d.product for d in build(request, DOCUMENT).destinations]
+    sent = [d.product for d in built(request).destinations]
     return list(dict.fromkeys([*sent, "ntp"]))
 
 
