@@ -259,6 +259,27 @@ _raw:
       description: Host and port of O(proxy), or null.
       type: str
       sample: proxy.example.com:3128
+    endpoints:
+      description: The option O(endpoints) in one form, so that a URL in it is shown as host and port alone.
+      type: list
+      elements: dict
+      contains:
+        product:
+          description: What is sent there.
+          type: str
+          sample: apm
+        host:
+          description: A name in lower case, or an address.
+          type: str
+          sample: relay.example.com
+        port:
+          description: The port, or null where the documented one is meant.
+          type: int
+          sample: 8443
+        is_additional:
+          description: Whether the documented destination stays open as well.
+          type: bool
+          sample: false
     flows:
       description:
         - What to allow and what to deny. An allow beats a deny of the same direction, protocol and port.

@@ -85,7 +85,7 @@ class Plan:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.warnings: list[str] = []
-        self.unresolved: dict[str, str] = {}
+        self.unresolved: dict[tuple[str, str], None] = {}
         self._sites: dict[str, catalog.Site] = {}
         self.site = self.site_of(request.site)
         self.agent = version_of("agent_version", request.agent_version or _NEWEST)
@@ -114,7 +114,7 @@ class Plan:
         """Note that *option* does not give the networks of *host*; raise *complaint* where that is not allowed."""
         if not self.request.allow_unresolved:
             raise PolicyError(complaint)
-        self.unresolved[host] = option
+        self.unresolved[host, option] = None
 
     def site_of(self, name: str) -> catalog.Site:
         """The site *name*, from the catalog or by the pattern of its sites; the latter is warned of, once."""

@@ -70,8 +70,8 @@ class Policy:
     """What to allow and to deny, and why.
 
     ``version`` and ``modified`` are those of the site's own document, None where none was used; ``documents`` are all
-    that were. ``proxy`` is ``HOST:PORT``. ``unresolved`` are the hosts whose networks are needed and not given, each
-    with the option that would give them: flows to these are missing.
+    that were. ``proxy`` is ``HOST:PORT``, ``endpoints`` what was asked for in one form. ``unresolved`` are the hosts
+    whose networks are needed and not given, each with the option that would give them: flows to these are missing.
     """
 
     site: str
@@ -79,6 +79,7 @@ class Policy:
     modified: str | None
     documents: tuple[Used, ...]
     proxy: str | None
+    endpoints: tuple[Endpoint, ...]
     flows: tuple[Flow, ...]
     destinations: tuple[Destination, ...]
     unresolved: tuple[Unresolved, ...]
@@ -92,6 +93,7 @@ class Policy:
             "modified": self.modified,
             "documents": [dataclasses.asdict(used) for used in self.documents],
             "proxy": self.proxy,
+            "endpoints": [dataclasses.asdict(endpoint) for endpoint in self.endpoints],
             "flows": [flow.to_dict() for flow in self.flows],
             "destinations": [dataclasses.asdict(destination) for destination in self.destinations],
             "unresolved": [dataclasses.asdict(host) for host in self.unresolved],
@@ -138,9 +140,10 @@ def build(request: Request, documents: t.Mapping[str, Document]) -> Policy:
         modified=own.modified if own else None,
         documents=tuple(used),
         proxy=str(plan.proxy) if plan.proxy else None,
+        endpoints=tuple(endpoint for endpoints in plan.endpoints.values() for endpoint in endpoints),
         flows=_with_extra(flows, request.extra_flows or ()),
         destinations=tuple(dict.fromkeys(destinations)),
-        unresolved=tuple(Unresolved(host, option) for host, option in plan.unresolved.items()),
+        unresolved=tuple(Unresolved(host, option) for host, option in plan.unresolved),
         warnings=tuple(dict.fromkeys(plan.warnings)),
     )
 

@@ -185,6 +185,7 @@ def test_a_policy_has_the_documented_keys(played: Played) -> None:
         ("defaults", "destinations"),
         ("defaults", "documents"),
         ("unresolved", "unresolved"),
+        ("unresolved", "endpoints"),
     ):
         assert {key for entry in played.shown[case][part] for key in entry} == set(documented[part]["contains"])
 
