@@ -79,7 +79,8 @@ options:
         settings that end in C(dd_url) and C(additional_endpoints) in the Agent's settings say.
       - Each is a dictionary. C(product) is a name as in O(products). C(host) is a name, an address or a URL. C(port) is
         the TCP port; when not set, that of the URL or of the documentation, or V(443). With C(is_additional) the
-        documented destination stays open as well.
+        documented destination stays open as well. Of a product with several destinations all are replaced, unless
+        C(replaces) names one of them, as C(trace.agent), without the site.
       - A host below a site of Datadog's stands for the product on that site, and opens its section of that site's own
         document. The networks of any other name must be in O(endpoint_networks), unless the data goes through O(proxy).
     type: list
@@ -90,8 +91,9 @@ options:
     type: dict
   allow_unresolved:
     description:
-      - Whether names that lack their networks (O(proxy_networks), O(endpoint_networks)) are listed in the result
-        instead of being an error. The flows to them are then missing.
+      - Whether hosts and products that lack their networks (O(proxy_networks), O(endpoint_networks),
+        O(cluster_networks), O(device_networks)) are listed in the result instead of being an error. Their flows are
+        then missing.
     type: bool
     default: false
   site_urls:
@@ -280,6 +282,10 @@ _raw:
           description: Whether the documented destination stays open as well.
           type: bool
           sample: false
+        replaces:
+          description: The one documented destination that it replaces, or null for all.
+          type: str
+          sample: trace.agent
     flows:
       description:
         - What to allow and what to deny. An allow beats a deny of the same direction, protocol and port.
@@ -356,16 +362,16 @@ _raw:
           sample: apm
     unresolved:
       description:
-        - The names that lack their networks, where O(allow_unresolved) is set.
+        - The hosts and products that lack their networks, where O(allow_unresolved) is set.
       type: list
       elements: dict
       contains:
-        host:
-          description: The name.
+        name:
+          description: The host's name, or the product's.
           type: str
           sample: relay.example.com
         option:
-          description: The option that would give its networks.
+          description: The option that would give the networks.
           type: str
           sample: endpoint_networks
     warnings:

@@ -152,6 +152,9 @@ SITES = (
 # How the name of a site begins that stands below another's (us3.datadoghq.com, us2.ddog-gov.com).
 SITE_LABEL = r"[a-z]{2}[0-9]"
 
+# What the wildcard in the names of intakes stands for: 7-60-0-app.
+VERSION_LABEL = r"[0-9]+-[0-9]+-[0-9]+-[a-z]+"
+
 # An Agent whose dd_url is https://app.<site> asks the name with its version in it: that of the documentation.
 ALIAS = "app"
 

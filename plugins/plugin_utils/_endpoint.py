@@ -18,18 +18,22 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as
 from ansible_collections.netwall.datadog.plugins.plugin_utils._proxy import is_host
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, name_of, port_of
 
-_KEYS = ("product", "host", "port", "is_additional")
+_KEYS = ("product", "host", "port", "is_additional", "replaces")
 _SCHEME_PORTS = {"http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """``host`` is a name in lower case without a trailing dot, or a bare address; ``port`` None: as documented."""
+    """``host`` is a name in lower case without a trailing dot, or a bare address; ``port`` None: as documented.
+
+    ``replaces``: the documented name whose place it takes, without the site, where it is not that of all of them.
+    """
 
     product: str
     host: str
     port: int | None
     is_additional: bool
+    replaces: str | None = None
 
     @property
     def network(self) -> str | None:
@@ -79,13 +83,18 @@ def _endpoint(entry: t.Any, known: t.Collection[str]) -> Endpoint:
     is_additional = entry.get("is_additional") or False
     if not isinstance(is_additional, bool):
         raise PolicyError(f"The option endpoints has an is_additional for {product} that is neither true nor false.")
+    replaces = entry.get("replaces") or None
+    if replaces is not None and (is_additional or not isinstance(replaces, str)):
+        raise PolicyError(
+            f"The option endpoints has a replaces for {product} that is no name, or stands beside is_additional."
+        )
     host, port = _host_and_port(product, str(entry["host"]))
     if entry.get("port") is not None:
         given = port_of("endpoints.port", entry["port"])
         if port not in (None, given):
             raise PolicyError(f"The option endpoints has two ports for {product}, {port} in the host and {given}.")
         port = given
-    return Endpoint(product, host, port, is_additional)
+    return Endpoint(product, host, port, is_additional, replaces)
 
 
 def _host_and_port(product: str, text: str) -> tuple[str, int | None]:

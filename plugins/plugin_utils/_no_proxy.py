@@ -9,7 +9,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
+
+from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.module_utils._flow import Network
@@ -57,7 +60,9 @@ class _Entry:
 
     def is_one_of(self, host: str, port: int) -> bool:
         """Whether this is a name for which *host* with its wildcard may stand."""
-        return self._port in (None, port) and host.startswith("*.") and self._name.endswith(host.removeprefix("*"))
+        label, _dot, domain = self._name.partition(".")
+        is_like_it = bool(re.fullmatch(catalog.VERSION_LABEL, label)) and host == f"*.{domain}"
+        return is_like_it and self._port in (None, port)
 
 
 def _network(text: str) -> Network | None:

@@ -77,8 +77,8 @@ def hint_at_sites(name: str) -> str:
 class Plan:
     """The request, checked and looked up in the catalog: ``hops`` in the catalog's order.
 
-    ``warnings`` collects sentences, here and while flows are made; ``unresolved`` the hosts whose networks are needed
-    and not given, where the request allows for that, each with the option that would give them. Raises
+    ``warnings`` collects sentences, here and while flows are made; ``unresolved`` the hosts and products whose networks
+    are needed and not given, where the request allows for that, each with the option that would give them. Raises
     :class:`PolicyError`.
     """
 
@@ -110,11 +110,11 @@ class Plan:
             if concerns_site and self.agent in caution.agents and self.worker in caution.workers:
                 self.warnings.append(caution.text.format(site=name))
 
-    def lacks_networks(self, host: str, option: str, complaint: str) -> None:
-        """Note that *option* does not give the networks of *host*; raise *complaint* where that is not allowed."""
+    def lacks_networks(self, name: str, option: str, complaint: str) -> None:
+        """Note that *option* does not give the networks of *name*; raise *complaint* where that is not allowed."""
         if not self.request.allow_unresolved:
             raise PolicyError(complaint)
-        self.unresolved[host, option] = None
+        self.unresolved[name, option] = None
 
     def site_of(self, name: str) -> catalog.Site:
         """The site *name*, from the catalog or by the pattern of its sites; the latter is warned of, once."""
@@ -210,14 +210,40 @@ class Plan:
     def _taken(self, product: catalog.Product) -> t.Iterator[Hop]:
         """The ways of *product* to its documented destinations, or to endpoints in their place, and to more of them."""
         endpoints = self.endpoints.get(product.name, [])
-        if any(self._is_instead(product, endpoint) for endpoint in endpoints):
-            self._warn_of_what_is_closed(product)
-        elif _is_offered(product, self.site):
-            yield from self._documented(product, self.site)
+        replaced = self._replaced(product, endpoints)
+        if _is_offered(product, self.site) and (not replaced or replaced < self._names(product)):
+            for hop in self._documented(product, self.site):
+                names = tuple(name for name in hop.names if name not in replaced)
+                if names or not hop.names:
+                    yield dataclasses.replace(hop, names=names)
         for endpoint in endpoints:
-            hop = self._hop_to(product, endpoint)
-            if hop:
-                yield hop
+            hop_there = self._hop_to(product, endpoint)
+            if hop_there:
+                yield hop_there
+
+    def _names(self, product: catalog.Product) -> set[str]:
+        return {name for hop in self._by_the_book(product) for name in hop.names}
+
+    def _replaced(self, product: catalog.Product, endpoints: t.Iterable[Endpoint]) -> set[str]:
+        """The documented names of *product* that *endpoints* take the place of."""
+        documented = self._names(product)
+        replaced: set[str] = set()
+        for endpoint in endpoints:
+            if not self._is_instead(product, endpoint):
+                continue
+            if endpoint.replaces is None:
+                if len(documented) > 1:
+                    self._warn_of_what_is_closed(product, endpoint)
+                return documented
+            name = f"{endpoint.replaces}.{self.site.site}"
+            if name not in documented:
+                named = ", ".join(sorted(name.removesuffix(f".{self.site.site}") for name in documented))
+                raise PolicyError(
+                    f"The option endpoints says for {product.name} that {endpoint.replaces!r} is replaced; write one "
+                    f"of {named}."
+                )
+            replaced.add(name)
+        return replaced
 
     def _is_instead(self, product: catalog.Product, endpoint: Endpoint) -> bool:
         """Whether *endpoint* takes the place of what is documented: it does not where it only says the same."""
@@ -238,14 +264,12 @@ class Plan:
         hops = (self._hop(product, route, site) for route in self._routes(product, site))
         return [hop for hop in hops if self._is_within_reach(hop)]
 
-    def _warn_of_what_is_closed(self, product: catalog.Product) -> None:
-        """A product with several destinations has several settings, and nothing tells which of them was changed."""
-        names = [name for hop in self._by_the_book(product) for name in hop.names]
-        if len(names) > 1:
-            self.warnings.append(
-                f"The option endpoints puts others in the place of all destinations of {product.name} "
-                f"({', '.join(names)}): list there, too, those that the Agent still sends to."
-            )
+    def _warn_of_what_is_closed(self, product: catalog.Product, endpoint: Endpoint) -> None:
+        """A product with several destinations has several settings, and it was not said which of them was changed."""
+        self.warnings.append(
+            f"The option endpoints puts {endpoint.host} in the place of all destinations of {product.name} "
+            f"({', '.join(sorted(self._names(product)))}): say by replaces which one it is, if it is not all."
+        )
 
     def _hop_to(self, product: catalog.Product, endpoint: Endpoint) -> Hop | None:
         name = endpoint.site(self.site.site)

@@ -59,9 +59,9 @@ class Used:
 
 @dataclasses.dataclass(frozen=True)
 class Unresolved:
-    """A host whose networks ``option`` does not give."""
+    """A host or a product whose networks ``option`` does not give."""
 
-    host: str
+    name: str
     option: str
 
 
@@ -71,7 +71,8 @@ class Policy:
 
     ``version`` and ``modified`` are those of the site's own document, None where none was used; ``documents`` are all
     that were. ``proxy`` is ``HOST:PORT``, ``endpoints`` what was asked for in one form. ``unresolved`` are the hosts
-    whose networks are needed and not given, each with the option that would give them: flows to these are missing.
+    and products whose networks are needed and not given, each with the option that would give them: their flows are
+    missing.
     """
 
     site: str
@@ -96,7 +97,7 @@ class Policy:
             "endpoints": [dataclasses.asdict(endpoint) for endpoint in self.endpoints],
             "flows": [flow.to_dict() for flow in self.flows],
             "destinations": [dataclasses.asdict(destination) for destination in self.destinations],
-            "unresolved": [dataclasses.asdict(host) for host in self.unresolved],
+            "unresolved": [dataclasses.asdict(lacking) for lacking in self.unresolved],
             "warnings": list(self.warnings),
         }
 
@@ -143,7 +144,7 @@ def build(request: Request, documents: t.Mapping[str, Document]) -> Policy:
         endpoints=tuple(endpoint for endpoints in plan.endpoints.values() for endpoint in endpoints),
         flows=_with_extra(flows, request.extra_flows or ()),
         destinations=tuple(dict.fromkeys(destinations)),
-        unresolved=tuple(Unresolved(host, option) for host, option in plan.unresolved),
+        unresolved=tuple(Unresolved(name, option) for name, option in plan.unresolved),
         warnings=tuple(dict.fromkeys(plan.warnings)),
     )
 
@@ -308,7 +309,11 @@ def _to_given_networks(plan: Plan) -> t.Iterator[Flow]:
             continue
         given = getattr(plan.request, option) or list(catalog.DEFAULT_NETWORKS.get(option, ()))
         if not given:
-            raise PolicyError(f"The product {hop.product.name} needs the option {option}; list the networks to reach.")
+            name = hop.product.name
+            plan.lacks_networks(
+                name, option, f"The product {name} needs the option {option}; list the networks to reach."
+            )
+            continue
         kept = plan.request.of_families(networks_of(option, given))
         if kept:
             yield _outbound(hop.product.name, hop.route.protocol, hop.port, kept, purpose=hop.purpose)

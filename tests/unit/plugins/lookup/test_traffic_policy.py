@@ -94,6 +94,7 @@ EU = {
     "modified": "2026-03-05-05-06-07",
     "agents": {"prefixes_ipv4": ["198.51.100.0/28"], "prefixes_ipv6": []},
     "apm": {"prefixes_ipv4": ["198.51.100.16/28"], "prefixes_ipv6": []},
+    "logs": {"prefixes_ipv4": ["198.51.100.32/28"], "prefixes_ipv6": []},
 }
 
 
@@ -247,7 +248,7 @@ def test_a_checksum_is_that_of_the_own_site_s_document(played: Played) -> None:
 
 
 def test_names_without_networks_are_listed_where_that_is_asked_for(played: Played) -> None:
-    assert played.shown["unresolved"]["unresolved"] == [{"host": "relay.example.test", "option": "endpoint_networks"}]
+    assert played.shown["unresolved"]["unresolved"] == [{"name": "relay.example.test", "option": "endpoint_networks"}]
 
 
 @pytest.mark.parametrize(

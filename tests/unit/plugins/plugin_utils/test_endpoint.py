@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -191,7 +192,8 @@ def test_an_endpoint_on_another_site_closes_the_documented_one_for_its_product()
     ("product", "host"), [("metrics", "https://app.datadoghq.com"), ("apm", "trace.agent.datadoghq.com.")]
 )
 def test_an_endpoint_that_says_what_is_documented_changes_nothing(product: str, host: str) -> None:
-    assert policy(endpoints=[entry(product, host)]) == policy()
+    said = policy(endpoints=[entry(product, host)])
+    assert dataclasses.replace(said, endpoints=()) == policy()
 
 
 def test_logs_over_tcp_go_to_the_port_of_their_endpoint() -> None:
@@ -283,17 +285,47 @@ def test_a_relay_beside_the_documented_destination_leaves_it_open() -> None:
     assert set(found) == {"agents-tcp-443-out", "endpoint-tcp-8443-out"}
 
 
-def test_one_of_several_documented_destinations_that_is_moved_closes_all_and_says_so() -> None:
+def test_a_relay_for_all_of_several_documented_destinations_closes_all_and_says_so() -> None:
     options: dict[str, t.Any] = {"products": ["network-devices"], "endpoints": [entry("network-devices", "192.0.2.7")]}
     assert set(outbound(**options)) == {"endpoint-tcp-443-out"}
-    assert warned("of network-devices (ndm-intake.datadoghq.com, snmp-traps-intake.datadoghq.com, ", **options)
+    assert warned(
+        "192.0.2.7 in the place of all destinations of network-devices (ndm-intake.datadoghq.com, ", **options
+    )
+    # What is sent to the documented one all the same, the user says.
     options["endpoints"].append(also("network-devices", "ndm-intake.datadoghq.com"))
-    found = policy(**options)
-    assert {flow.id for flow in found.flows if flow.direction == "outbound"} == {
-        "endpoint-tcp-443-out",
-        "global-tcp-443-out",
+    assert [d.fqdn for d in policy(**options).destinations] == ["192.0.2.7", "ndm-intake.datadoghq.com"]
+
+
+def test_a_relay_may_replace_one_of_several_documented_destinations() -> None:
+    options: dict[str, t.Any] = {
+        "products": ["apm"],
+        "endpoints": [{**entry("apm", "192.0.2.7"), "replaces": "trace.agent"}],
     }
-    assert [d.fqdn for d in found.destinations] == ["192.0.2.7", "ndm-intake.datadoghq.com"]
+    found = outbound(**options)
+    assert found["apm-tcp-443-out"].destinations == ("instrumentation-telemetry-intake.datadoghq.com",)
+    assert found["endpoint-tcp-443-out"].networks == ("192.0.2.7/32",)
+    assert not warned("in the place of", **options)
+    options["endpoints"].append({**entry("apm", RELAY), "replaces": "instrumentation-telemetry-intake"})
+    assert set(outbound(**options, endpoint_networks={RELAY: "192.0.2.8"})) == {"endpoint-tcp-443-out"}
+
+
+def test_what_is_replaced_must_be_documented() -> None:
+    message = fault(endpoints=[{**entry("apm", "192.0.2.7"), "replaces": "trace"}])
+    assert message.endswith("'trace' is replaced; write one of instrumentation-telemetry-intake, trace.agent.")
+
+
+@pytest.mark.parametrize("wrong", [{"replaces": ["trace.agent"]}, {"replaces": "trace.agent", "is_additional": True}])
+def test_what_is_replaced_is_one_name_and_nothing_that_stays(wrong: dict[str, t.Any]) -> None:
+    assert "a replaces for apm" in fault(endpoints=[{**entry("apm", "192.0.2.7"), **wrong}])
+
+
+def test_products_without_networks_may_be_listed_too() -> None:
+    found = policy(products=["metrics", "snmp", "kubelet"], allow_unresolved=True)
+    assert [(lacking.name, lacking.option) for lacking in found.unresolved] == [
+        ("kubelet", "cluster_networks"),
+        ("snmp", "device_networks"),
+    ]
+    assert [flow.id for flow in found.flows if flow.direction == "outbound"] == ["agents-tcp-443-out"]
 
 
 def test_a_name_without_networks_is_an_error_that_names_the_option() -> None:
@@ -310,7 +342,7 @@ def test_names_without_networks_may_be_listed_instead() -> None:
         "allow_unresolved": True,
     }
     found = policy(**options)
-    assert [(host.host, host.option) for host in found.unresolved] == [
+    assert [(lacking.name, lacking.option) for lacking in found.unresolved] == [
         (RELAY, "endpoint_networks"),
         ("logs.example.test", "endpoint_networks"),
     ]
@@ -319,7 +351,7 @@ def test_names_without_networks_may_be_listed_instead() -> None:
         "logs-tcp-10516-out",
     }
     behind = policy(**options, proxy="http://proxy.example.test:3128")
-    assert [(host.host, host.option) for host in behind.unresolved] == [
+    assert [(lacking.name, lacking.option) for lacking in behind.unresolved] == [
         ("proxy.example.test", "proxy_networks"),
         ("logs.example.test", "endpoint_networks"),
     ]

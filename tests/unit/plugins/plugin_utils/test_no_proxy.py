@@ -66,6 +66,8 @@ def test_an_entry_covers_what_it_says(entry: str, host: str, is_covered: bool) -
         ("7-60-0-app.agent.datadoghq.eu", False, True),
         ("7-60-0-app.agent.datadoghq.eu:8443", False, False),
         ("agent.datadoghq.eu", False, False),
+        # No Agent asks this for its version's name.
+        ("trace.agent.datadoghq.eu", False, False),
         ("7-60-0-app.agent.datadoghq.com", False, False),
     ],
 )
