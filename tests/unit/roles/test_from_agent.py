@@ -148,12 +148,17 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings))
         known = {"agent_firewall_agent_path": str(path), "agent_firewall_plan_path": str(folder / "plans" / case)}
         tasks.append(shown(case, {**everywhere, **known, **variables}, "agent"))
-    known = {"agent_firewall_plan_path": str(folder / "plans" / "installed"), "__agent_firewall_agent": INSTALLED}
-    tasks.append(shown("installed", {**everywhere, **known}))
-    # The plan goes on where the Agent's settings can't be read, from what else is known.
-    known = {"agent_firewall_plan_path": str(folder / "plans" / "unreadable"), "agent_firewall_products": ["ntp"]}
-    answer = {"failed": True, "msg": "The file\nis broken."}
-    tasks.append(shown("unreadable", {**everywhere, **known, "__agent_firewall_agent": answer}))
+    stand_ins: dict[str, dict[str, t.Any]] = {
+        "installed": {"__agent_firewall_agent": INSTALLED},
+        # The plan goes on where the Agent's settings can't be read, from what else is known.
+        "unreadable": {
+            "__agent_firewall_agent": {"failed": True, "msg": "The file\nis broken."},
+            "agent_firewall_products": ["ntp"],
+        },
+    }
+    for case, variables in stand_ins.items():
+        path = folder / "plans" / case
+        tasks.append(shown(case, {**everywhere, "agent_firewall_plan_path": str(path), **variables}))
     arguments = ("-vvvv", "-e", "ansible_become=false")
     played = play(folder, tasks, values=["failed"], group_vars={"failed": {}}, arguments=arguments)
     plans = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("plans/*/localhost.json")}
