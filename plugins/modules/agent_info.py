@@ -158,7 +158,8 @@ no_proxy:
 endpoints:
   description:
     - Where data of a C(product) goes, to C(host) and C(port), instead of where its site has it go; or beside that, if
-      it C(is_additional).
+      it C(is_additional). Where it takes the place of one of several destinations of the product, C(replaces) is the
+      documented name of that, without the site.
   type: list
   elements: dict
   returned: success

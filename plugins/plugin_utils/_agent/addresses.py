@@ -245,6 +245,8 @@ def _add(
     answer.found(value)
     for product in target.products:
         entry = {"product": product, "host": place.host, "port": place.port, "is_additional": is_additional}
+        if target.replaces is not None and not is_additional:
+            entry["replaces"] = target.replaces
         if entry not in answer.value:
             answer.value.append(entry)
 

@@ -130,6 +130,8 @@ class Target:
 
     ``kind``: ``url`` (a URL, or HOST:PORT); ``keys``, a mapping of URLs to API keys; ``hosts``, a list of mappings with
     a host and a port. ``needs``: counts only where that is on. ``instead_of``: counts only where none of those is set.
+    ``replaces``: which documented name it takes the place of, of a product that has several. ``is_beside``: it moves
+    what no documented name is for, so that those all stay.
     """
 
     products: tuple[str, ...]
@@ -137,40 +139,48 @@ class Target:
     kind: str = "url"
     needs: Setting | None = None
     instead_of: tuple[Setting, ...] = ()
+    replaces: str | None = None
+    is_beside: bool = False
 
     @property
     def is_additional(self) -> bool:
         """Whether data goes there too, and not instead."""
-        return self.kind != "url"
+        return self.kind != "url" or self.is_beside
 
 
 _INTAKE = ("metrics", "key-check", "flare")
 _PROCESSES = ("processes", "containers", "network-monitoring", "universal-service-monitoring")
 
 
-def _apm(products: tuple[str, ...], name: str, kind: str = "url") -> Target:
+def _apm(
+    products: tuple[str, ...], name: str, kind: str = "url", replaces: str | None = None, *, is_beside: bool = False
+) -> Target:
     """A setting of apm_config, whose variables begin with DD_APM."""
     variable = f"DD_APM_{name.removeprefix('apm_').upper().replace('.', '_')}"
-    return Target(products, Setting(f"apm_config.{name}", (variable,), TRACE), kind)
+    setting = Setting(f"apm_config.{name}", (variable,), TRACE)
+    return Target(products, setting, kind, replaces=replaces, is_beside=is_beside)
 
 
-def _forwarder(product: str, section: str) -> tuple[Target, ...]:
+def _forwarder(
+    product: str, section: str, replaces: str | None = None, *, is_beside: bool = False
+) -> tuple[Target, ...]:
     """The three settings that each section of those which send as logs do has."""
     first = Setting(f"{section}.logs_dd_url")
     return (
-        Target((product,), first),
-        Target((product,), Setting(f"{section}.dd_url"), instead_of=(first,)),
+        Target((product,), first, replaces=replaces, is_beside=is_beside),
+        Target((product,), Setting(f"{section}.dd_url"), instead_of=(first,), replaces=replaces, is_beside=is_beside),
         Target((product,), Setting(f"{section}.additional_endpoints"), kind="hosts"),
     )
 
 
-def _pipelines(product: str, data: str, program: str) -> tuple[Target, ...]:
+def _pipelines(product: str, data: str, program: str, replaces: str | None = None) -> tuple[Target, ...]:
     """What sends *data* to a worker of Observability Pipelines, or Vector, and not to Datadog."""
     return tuple(
         Target(
             (product,),
             Setting(f"{section}.{data}.url", program=program),
             needs=Setting(f"{section}.{data}.enabled", program=program),
+            replaces=replaces,
         )
         for section in ("observability_pipelines_worker", "vector")
     )
@@ -185,28 +195,28 @@ TARGETS = (
     Target(_INTAKE, DD_URL),
     Target(_INTAKE, Setting("additional_endpoints"), kind="keys"),
     *_pipelines("metrics", "metrics", "core"),
-    _apm(("apm",), "apm_dd_url"),
+    _apm(("apm",), "apm_dd_url", replaces="trace.agent"),
     _apm(("apm",), "additional_endpoints", "keys"),
-    _apm(("apm",), "telemetry.dd_url"),
+    _apm(("apm",), "telemetry.dd_url", replaces="instrumentation-telemetry-intake"),
     _apm(("apm",), "telemetry.additional_endpoints", "keys"),
-    _apm(("apm",), "debugger_dd_url"),
+    _apm(("apm",), "debugger_dd_url", is_beside=True),
     _apm(("apm",), "debugger_additional_endpoints", "keys"),
-    _apm(("apm",), "debugger_diagnostics_dd_url"),
+    _apm(("apm",), "debugger_diagnostics_dd_url", is_beside=True),
     _apm(("apm",), "debugger_diagnostics_additional_endpoints", "keys"),
-    _apm(("apm",), "symdb_dd_url"),
+    _apm(("apm",), "symdb_dd_url", is_beside=True),
     _apm(("apm",), "symdb_additional_endpoints", "keys"),
     _apm(("profiling",), "profiling_dd_url"),
     _apm(("profiling",), "profiling_additional_endpoints", "keys"),
-    Target(("apm",), Setting("evp_proxy_config.dd_url", program=TRACE)),
+    Target(("apm",), Setting("evp_proxy_config.dd_url", program=TRACE), is_beside=True),
     Target(("apm",), Setting("evp_proxy_config.additional_endpoints", program=TRACE), kind="keys"),
-    *_pipelines("apm", "traces", TRACE),
+    *_pipelines("apm", "traces", TRACE, "trace.agent"),
     Target(("profiling",), Setting("internal_profiling.profile_dd_url"), needs=Setting("internal_profiling.enabled")),
     Target(_PROCESSES, _process("process_dd_url", "DD_PROCESS_AGENT_URL", "DD_PROCESS_CONFIG_URL")),
     Target(_PROCESSES, _process("additional_endpoints", "DD_PROCESS_ADDITIONAL_ENDPOINTS"), kind="keys"),
-    Target(("processes",), _process("events_dd_url")),
+    Target(("processes",), _process("events_dd_url"), is_beside=True),
     Target(("processes",), _process("events_additional_endpoints"), kind="keys"),
-    Target(("orchestrator",), _ORCHESTRATOR),
-    Target(("orchestrator",), _process("orchestrator_dd_url"), instead_of=(_ORCHESTRATOR,)),
+    Target(("orchestrator",), _ORCHESTRATOR, replaces="orchestrator"),
+    Target(("orchestrator",), _process("orchestrator_dd_url"), instead_of=(_ORCHESTRATOR,), replaces="orchestrator"),
     Target(
         ("orchestrator",),
         Setting(
@@ -216,19 +226,20 @@ TARGETS = (
         kind="keys",
     ),
     Target(("orchestrator",), _process("orchestrator_additional_endpoints"), kind="keys"),
-    *_forwarder("orchestrator", "container_lifecycle"),
+    *_forwarder("orchestrator", "container_lifecycle", "contlcycle-intake"),
     *_forwarder("container-images", "container_image"),
     *_forwarder("sbom", "sbom"),
     *_forwarder("logs", "logs_config"),
     *_pipelines("logs", "logs", "core"),
-    *_forwarder("network-devices", "network_devices.metadata"),
-    *_forwarder("network-devices", "network_devices.snmp_traps.forwarder"),
-    *_forwarder("network-devices", "network_devices.netflow.forwarder"),
+    *_forwarder("network-devices", "network_devices.metadata", "ndm-intake"),
+    *_forwarder("network-devices", "network_devices.snmp_traps.forwarder", "snmp-traps-intake"),
+    *_forwarder("network-devices", "network_devices.netflow.forwarder", "ndmflow-intake"),
     *_forwarder("network-path", "network_path.forwarder"),
-    *_forwarder("database-monitoring", "database_monitoring.samples"),
-    *_forwarder("database-monitoring", "database_monitoring.activity"),
-    *_forwarder("database-monitoring", "database_monitoring.metrics"),
-    *_forwarder("end-user-devices", "software_inventory.forwarder"),
+    # Three settings for two documented names, which nobody says that they go to: none of these is taken for closed.
+    *_forwarder("database-monitoring", "database_monitoring.samples", is_beside=True),
+    *_forwarder("database-monitoring", "database_monitoring.activity", is_beside=True),
+    *_forwarder("database-monitoring", "database_monitoring.metrics", is_beside=True),
+    *_forwarder("end-user-devices", "software_inventory.forwarder", "softinv-intake"),
     Target(("remote-configuration",), Setting("remote_configuration.rc_dd_url")),
 )
 

@@ -628,7 +628,7 @@ def endpoints(known: dict[str, t.Any]) -> set[tuple[str, str, int, bool]]:
         ),
         (
             "database_monitoring: {samples: {dd_url: x.example.com}}",
-            {("database-monitoring", "x.example.com", 443, False)},
+            {("database-monitoring", "x.example.com", 443, True)},
         ),
         ("sbom: {dd_url: x.example.com}", {("sbom", "x.example.com", 443, False)}),
         ("container_image: {dd_url: x.example.com}", {("container-images", "x.example.com", 443, False)}),
@@ -929,3 +929,29 @@ def test_what_is_told_is_what_a_policy_takes(tmp_path: Path) -> None:
     options = set(Request.__dataclass_fields__)
     known = told(tmp_path, "")
     assert {"site", "products", "logs_transport", "ports", "proxy"} <= options & set(known)
+
+
+# --- Which documented name an endpoint takes the place of -------------------------------------------------------------
+
+
+def test_every_name_that_is_replaced_is_documented_for_its_product() -> None:
+    documented = {
+        product.name: {name.removesuffix(".{site}") for route in product.routes for name in route.names}
+        for product in catalog.PRODUCTS
+    }
+    replaced = [(name, target.replaces) for target in table.TARGETS for name in target.products if target.replaces]
+    assert replaced
+    assert [pair for pair in replaced if pair[1] not in documented[pair[0]]] == []
+
+
+def test_no_setting_for_one_of_several_destinations_closes_them_all() -> None:
+    several = {p.name for p in catalog.PRODUCTS if len({name for route in p.routes for name in route.names}) > 1}
+    # These are of one name at a time: by transport, or by release.
+    several -= {"logs", "metrics", "key-check"}
+    closing = [
+        (target.setting.name, name)
+        for target in table.TARGETS
+        for name in target.products
+        if name in several and not target.is_additional and target.replaces is None
+    ]
+    assert closing == []
