@@ -159,6 +159,20 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     for case, variables in stand_ins.items():
         path = folder / "plans" / case
         tasks.append(shown(case, {**everywhere, "agent_firewall_plan_path": str(path), **variables}))
+    # What a host answers, in all places where agent_info would let no such text pass.
+    answer = {
+        **INSTALLED,
+        "products": ["ntp"],
+        "no_proxy": [bait],
+        "warnings": [bait],
+        "sources": {"products": bait, "no_proxy": bait},
+    }
+    (folder / "answer.json").write_text(json.dumps(answer))
+    tasks += [
+        {"ansible.builtin.command": {"argv": ["cat", str(folder / "answer.json")]}, "register": "answer"},
+        {"ansible.builtin.set_fact": {"__agent_firewall_agent": "{{ answer.stdout | from_json }}"}},
+        shown("bait", {**everywhere, "agent_firewall_plan_path": str(folder / "plans" / "bait")}),
+    ]
     arguments = ("-vvvv", "-e", "ansible_become=false")
     played = play(folder, tasks, values=["failed"], group_vars={"failed": {}}, arguments=arguments)
     plans = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("plans/*/localhost.json")}
@@ -323,7 +337,15 @@ def test_what_a_host_says_is_not_run_on_the_controller(read: Read) -> None:
     assert not read.was_owned
     assert read.flows("hostile")["proxy-tcp-80-out"]["networks"] == ["192.0.2.99/32"]
     for case in ("hostile site", "hostile site of its own"):
-        assert "is not a host name" in read.failed[case]
+        assert "site" in read.failed[case]
+    bait = read.plans["bait"]
+    for text in (
+        bait["values"]["no_proxy"]["value"][0],
+        bait["values"]["products"]["source"],
+        bait["warnings"][-2],
+        read.texts["bait"],
+    ):
+        assert "{{ lookup('ansible.builtin.pipe'" in text
 
 
 def test_no_secret_is_printed_or_planned(read: Read) -> None:
