@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from netlab import images, machine
+from netlab import agent, images, machine
 from netlab.hosts import INTERNET, Lab, labs
 from netlab.shell import LabError, cache_folder, say
 
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--hard", action="store_true", help="cut the power instead")
     command = add("start", "boot a stopped host")
     command.add_argument("host")
+    command = add("agent", "install the stand-in for the Datadog Agent on a host; its settings are on standard input")
+    command.add_argument("host")
+    command.add_argument("--version", default=agent.DEFAULT_VERSION, help="of the package (default: %(default)s)")
     return parser
 
 
@@ -158,7 +161,14 @@ def _start(options: argparse.Namespace) -> int:
     return 0
 
 
+def _agent(options: argparse.Namespace) -> int:
+    settings = "" if sys.stdin.isatty() else sys.stdin.read()
+    agent.install(Lab(options.lab), options.host, options.version, settings)
+    return 0
+
+
 _COMMANDS = {
+    "agent": _agent,
     "check": _check,
     "prepare": _prepare,
     "up": _up,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from . import world
@@ -14,7 +15,10 @@ from .shell import put, run
 
 
 def make(folder: Path) -> None:
-    """Make one SSH key for people, one for all hosts, a certificate authority and the internet's certificate."""
+    """Make one SSH key for people, one for all hosts, a certificate authority and the internet's certificate.
+
+    And what an Agent has to keep secret: an API key, and the password of the proxy that asks for one.
+    """
     for name in ("key", "host_key"):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(folder / name)])
     kind, public, _comment = (folder / "host_key.pub").read_text(encoding="utf-8").split()
@@ -25,6 +29,9 @@ def make(folder: Path) -> None:
     _certify(
         folder, "server", "Lab server", extensions, ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key")]
     )
+    put(folder / "api-key", secrets.token_hex(16), mode=0o600)
+    # With characters that have another form in a URL.
+    put(folder / "proxy-password", f"{secrets.token_hex(6)}/+@{secrets.token_hex(6)}", mode=0o600)
 
 
 def _certify(folder: Path, name: str, subject: str, extensions: list[str], signer: list[str] | None = None) -> None:
@@ -57,6 +64,9 @@ def hand_out(folder: Path, root: Path) -> None:
 
 
 def hand_out_to_servers(folder: Path, root: Path) -> None:
-    """Put the internet's own key and certificate where its servers look for them."""
+    """Put the internet's own key and certificate where its servers look for them, and whom the proxy knows."""
     for name in ("server.pem", "server.key"):
         put(root / "etc/lab" / name, (folder / name).read_text(encoding="utf-8"), mode=0o600)
+    password = (folder / "proxy-password").read_text(encoding="utf-8")
+    hashed = run(["openssl", "passwd", "-apr1", "-stdin"], stdin=f"{password}\n").strip()
+    put(root / "etc/lab/proxy-users", f"{world.PROXY_USER}:{hashed}\n")

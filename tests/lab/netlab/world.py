@@ -104,6 +104,9 @@ TLS_PORTS = (443, 8042, 8443, 10250, 10516)
 # Kubelet without TLS, and two ports that no Agent needs.
 PLAIN_PORTS = (25, 80, 10255)
 PROXY_PORT = 3128
+# The same proxy for those who give a user and a password; the password is made with the lab's keys.
+ASKING_PROXY_PORT = 3129
+PROXY_USER = "agent"
 LEASE_SECONDS = 120
 
 
@@ -181,6 +184,7 @@ def description() -> dict[str, Any]:
         "metadata": asdict(METADATA),
         "ip_ranges_url": f"https://ip-ranges.{SITES[0]}/",
         "proxy_url": f"http://proxy.lab.example:{PROXY_PORT}",
+        "asking_proxy_url": f"http://proxy.lab.example:{ASKING_PROXY_PORT}",
         "ntp_name": NTP_NAMES[0],
         "tls_ports": list(TLS_PORTS),
         "plain_ports": list(PLAIN_PORTS),
@@ -281,7 +285,10 @@ def ip_ranges_files() -> dict[str, str]:
 
 CHRONY_CONFIGURATION = "local stratum 8\nallow all\ncmdport 0\ndriftfile /var/lib/chrony/drift\n"
 SQUID_CONFIGURATION = (
-    f"http_port {PROXY_PORT}\nhttp_access allow all\ncache deny all\ndns_nameservers {GATEWAY.ipv4}\n"
+    f"http_port {PROXY_PORT}\nhttp_port {ASKING_PROXY_PORT} name=asking\n"
+    "auth_param basic program /usr/lib/squid/basic_ncsa_auth /etc/lab/proxy-users\n"
+    "acl asking myportname asking\nacl known proxy_auth REQUIRED\nhttp_access deny asking !known\n"
+    f"http_access allow all\ncache deny all\ndns_nameservers {GATEWAY.ipv4}\n"
     "access_log stdio:/var/log/squid/access.log\npid_filename none\nshutdown_lifetime 0 seconds\n"
 )
 RESOLV_CONFIGURATION = f"nameserver {GATEWAY.ipv4}\noptions timeout:2 attempts:2\n"
