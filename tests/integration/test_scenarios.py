@@ -14,6 +14,8 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.tests._tool import CACHE, ROOT, environment
+from ansible_collections.netwall.datadog.tests.integration.secret_search import SECRET_FILES, search, secrets_of
+from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import Lab
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +51,21 @@ def run_logged(command: list[str], log: Path, cwd: Path, env: dict[str, str]) ->
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(scenario: str, lab: str, installed: Path) -> None:
     folder = CACHE / lab
-    folder.mkdir(exist_ok=True)
-    log = folder / f"molecule-{scenario}.log"
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    log, whole = folder / f"molecule-{scenario}.log", folder / f"ansible-{scenario}.log"
+    whole.unlink(missing_ok=True)
     command = [str(ROOT / "tests/lab/lab.py"), "exec", "--lab", lab, "--", "molecule", "test", "-s", scenario]
     # Molecule keeps a run's state under ANSIBLE_HOME, where a run by hand would be in the way.
-    env = environment(installed, NETWALL_LAB=lab, ANSIBLE_HOME=str(folder / "ansible"))
+    env = environment(installed, NETWALL_LAB=lab, ANSIBLE_HOME=str(folder / "ansible"), TMPDIR=str(temporary))
+    # Molecule breaks lines, in the middle of a secret perhaps.
+    env["ANSIBLE_LOG_PATH"] = str(whole)
     code = run_logged(command, log, cwd=ROOT, env=env)
     if code:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:])
         pytest.fail(f"{' '.join(command)}: exit code {code}\n{end}\nThe whole log: {log}", pytrace=False)
+    # All that was said, and every file that was written here. The hosts are gone: the scenario itself has looked there.
+    lab_folder = Lab(lab).folder
+    exempt = {lab_folder / name for name in SECRET_FILES}
+    assert whole.stat().st_size > 0
+    assert search([folder, lab_folder], secrets_of(lab_folder), exempt) == []
