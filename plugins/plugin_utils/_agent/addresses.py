@@ -53,7 +53,7 @@ def site_of_host(host: str) -> str | None:
     return found[1] if found else None
 
 
-def site_of(settings: Settings, *, is_older: bool) -> Answer:
+def site_of(settings: Settings, *, is_agent5: bool) -> Answer:
     """The site that is set, or that dd_url is of. Raises :class:`SettingError`."""
     answer = Answer()
     site = settings.text(table.SITE)
@@ -63,11 +63,11 @@ def site_of(settings: Settings, *, is_older: bool) -> Answer:
             raise site.error(table.SITE, "the name of a site, such as datadoghq.eu")
         answer.found(site)
         return answer
-    for url, setting in _main_urls(settings, is_older)[:1]:
+    for url, setting in _main_urls(settings, is_agent5)[:1]:
         place = _destination(url, setting, _HTTPS)
         answer.value = site_of_host(place.host) if place else None
         answer.found(url)
-        if answer.value and answer.value != catalog.US1 and not is_older:
+        if answer.value and answer.value != catalog.US1 and not is_agent5:
             answer.warnings.append(
                 f"{setting.name} ({url.source}) says where metrics go and is taken for the site {answer.value}. As "
                 f"site is not set, the Agent sends everything else to {catalog.US1}: set site."
@@ -75,11 +75,11 @@ def site_of(settings: Settings, *, is_older: bool) -> Answer:
     return answer
 
 
-def endpoints_of(settings: Settings, site: str | None, transport: str | None, *, is_older: bool) -> Answer:
+def endpoints_of(settings: Settings, site: str | None, transport: str | None, *, is_agent5: bool) -> Answer:
     """Where data goes instead of, or beside, where the *site* has it go. Raises :class:`SettingError`."""
     answer = Answer([])
-    if is_older:
-        for number, (url, setting) in enumerate(_main_urls(settings, is_older)):
+    if is_agent5:
+        for number, (url, setting) in enumerate(_main_urls(settings, is_agent5)):
             _add(answer, table.TARGETS[0], url, _destination(url, setting, _HTTPS), site, is_additional=number > 0)
         return answer
     for target in table.TARGETS:
@@ -95,13 +95,13 @@ def endpoints_of(settings: Settings, site: str | None, transport: str | None, *,
     return answer
 
 
-def proxy_of(settings: Settings, *, is_older: bool) -> Answer:
+def proxy_of(settings: Settings, *, is_agent5: bool) -> Answer:
     """The proxy's URL without user and password. Raises :class:`SettingError`."""
     answer = Answer()
     fips = settings.flag(table.FIPS)
     if fips is not None and fips.value:
         return answer
-    value, setting = _proxy_value(settings, is_older)
+    value, setting = _proxy_value(settings, is_agent5)
     if value is None or not value.value:
         return answer
     url = _without_user(value.value)
@@ -169,16 +169,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _proxy_value(settings: Settings, is_older: bool) -> tuple[Value | None, Setting]:
-    if is_older:
-        host = settings.text(table.OLDER_PROXY_HOST)
+def _proxy_value(settings: Settings, is_agent5: bool) -> tuple[Value | None, Setting]:
+    if is_agent5:
+        host = settings.text(table.AGENT5_PROXY_HOST)
         if host is not None:
-            port = settings.port(table.OLDER_PROXY_PORT)
-            number = table.OLDER_PROXY_DEFAULT_PORT if port is None else port.value
-            return _with(host, f"{host.value}:{number}"), table.OLDER_PROXY_HOST
+            port = settings.port(table.AGENT5_PROXY_PORT)
+            number = table.AGENT5_PROXY_DEFAULT_PORT if port is None else port.value
+            return _with(host, f"{host.value}:{number}"), table.AGENT5_PROXY_HOST
     variables = (settings.variable(name) for name in table.PROXY_VARIABLES)
     found = next((value for value in variables if value is not None), None)
-    return found or (None if is_older else settings.text(table.PROXY)), table.PROXY
+    return found or (None if is_agent5 else settings.text(table.PROXY)), table.PROXY
 
 
 def _no_proxy_value(settings: Settings) -> Value | None:
@@ -189,13 +189,13 @@ def _no_proxy_value(settings: Settings) -> Value | None:
     return settings.texts(table.NO_PROXY)
 
 
-def _main_urls(settings: Settings, is_older: bool) -> list[tuple[Value, Setting]]:
+def _main_urls(settings: Settings, is_agent5: bool) -> list[tuple[Value, Setting]]:
     """dd_url: where metrics go; in Agent 5 it may be several."""
-    setting = table.OLDER_DD_URL if is_older else table.DD_URL
+    setting = table.AGENT5_DD_URL if is_agent5 else table.DD_URL
     value = settings.text(setting)
     if value is None:
         return []
-    texts = [each.strip() for each in value.value.split(",") if each.strip()] if is_older else [value.value]
+    texts = [each.strip() for each in value.value.split(",") if each.strip()] if is_agent5 else [value.value]
     return [(_with(value, each), setting) for each in texts]
 
 

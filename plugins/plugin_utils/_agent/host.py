@@ -24,7 +24,7 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import service
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import environment
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.unseen import unseen
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version, VersionError
 
@@ -91,7 +91,7 @@ class AgentHost(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def older_config(self) -> str:
+    def agent5_config(self) -> str:
         """Where Agent 5 has its datadog.conf."""
 
     @abc.abstractmethod
@@ -118,17 +118,6 @@ class AgentHost(abc.ABC):
     def read_if_there(self, path: str) -> bytes | None:
         """As :meth:`read`, for a file that most hosts do not have. Raises :class:`AgentHostError`."""
         return self.read(path)
-
-    def version(self) -> tuple[str | None, str | None]:
-        """The release that is installed, such as ``7.60.0``, and what told it; both None if nothing does.
-
-        Raises :class:`AgentHostError`.
-        """
-        return self.agent or Installed(None, None)
-
-    def environment(self) -> t.Mapping[str, str]:
-        """The variables of the service :attr:`service`: ``DD_*`` and a proxy's. Raises :class:`AgentHostError`."""
-        return self.environments.get(CORE, {})
 
     def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
         """What *module* returns, failed or not; nothing that it is given or returns is shown if *is_secret*.
@@ -170,7 +159,7 @@ class PosixHost(AgentHost):
     service = "datadog-agent"
     usual_storage = "/opt/datadog-agent/run/transactions_to_retry"
     usual_config = "/etc/datadog-agent/datadog.yaml"
-    older_config = "/etc/dd-agent/datadog.conf"
+    agent5_config = "/etc/dd-agent/datadog.conf"
     services: t.Mapping[str, str] = {
         CORE: "datadog-agent",
         TRACE: "datadog-agent-trace",
@@ -199,10 +188,10 @@ class PosixHost(AgentHost):
 
     @functools.cached_property
     def environments(self) -> t.Mapping[str, t.Mapping[str, str]]:
-        units = service.units(self._told["units"])
+        units = environment.units(self._told["units"])
         if not units:
             script = self.read(f"/etc/default/{self.service}") if self._told["init"].strip() else None
-            return {CORE: service.wanted(service.exported_in_script(script))} if script else {}
+            return {CORE: environment.wanted(environment.exported_in_script(script))} if script else {}
         files = self._files({pattern for unit in units.values() for pattern in unit.files})
         contents: dict[str, dict[str, str]] = {}
         found = {}
@@ -214,9 +203,9 @@ class PosixHost(AgentHost):
             for pattern in unit.files:
                 for path in files[pattern]:
                     if path not in contents:
-                        contents[path] = service.variables_in_file(self.read(path) or b"")
+                        contents[path] = environment.variables_in_file(self.read(path) or b"")
                     variables.update(contents[path])
-            found[process] = service.wanted(variables)
+            found[process] = environment.wanted(variables)
         return found
 
     def owner(self, path: str) -> Owner | None:
@@ -281,7 +270,7 @@ class WindowsHost(AgentHost):
     """Windows, asked by modules of the collection ansible.windows."""
 
     service = "datadogagent"
-    older_config = r"C:\ProgramData\Datadog\datadog.conf"
+    agent5_config = r"C:\ProgramData\Datadog\datadog.conf"
     services: t.Mapping[str, str] = {
         CORE: "datadogagent",
         TRACE: "datadog-trace-agent",
@@ -331,7 +320,7 @@ class WindowsHost(AgentHost):
             key = ntpath.join(self._service_keys, name)
             answer = self._asked("ansible.windows.win_reg_stat", {"path": key, "name": "Environment"})
             if answer.get("exists"):
-                found[process] = service.wanted(service.variables_in_registry(answer.get("value")))
+                found[process] = environment.wanted(environment.variables_in_registry(answer.get("value")))
         return found
 
     def owner(self, path: str) -> Owner | None:  # noqa: ARG002

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {"path": {"type": "str"}}
 
 # An Agent whose version nothing tells is taken to be of the newest release, or of the newest that had such a file.
-_NEWEST, _NEWEST_OLDER = Version((max(catalog.MAJORS),)), Version((5,))
+_NEWEST, _NEWEST_AGENT5 = Version((max(catalog.MAJORS),)), Version((5,))
 
 
 def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
@@ -46,9 +46,9 @@ def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
     main = documents[0].path if documents else None
     owner = None if main is None else host.owner(main)
     settings = Settings(documents, host.environments, host.services)
-    is_older = bool(documents) and isinstance(documents[0], IniDocument)
-    version = Version.parse(agent.version) if agent and agent.version else _NEWEST_OLDER if is_older else _NEWEST
-    told = _told(settings, version, is_older=is_older, is_installed=agent is not None)
+    is_agent5 = bool(documents) and isinstance(documents[0], IniDocument)
+    version = Version.parse(agent.version) if agent and agent.version else _NEWEST_AGENT5 if is_agent5 else _NEWEST
+    told = _told(settings, version, is_agent5=is_agent5, is_installed=agent is not None)
     return {
         "installed": agent is not None,
         "version": agent.version if agent else None,
@@ -60,7 +60,7 @@ def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
         "sources": {name: answer.source for name, answer in told.items() if answer.source is not None},
         "warnings": [
             *(warning for answer in told.values() for warning in answer.warnings),
-            *_warnings(settings, host, is_older=is_older),
+            *_warnings(settings, host, is_agent5=is_agent5),
         ],
     }
 
@@ -70,7 +70,7 @@ def _documents(host: AgentHost, path: str | None) -> t.Iterator[Document]:
         path = host.usual_config
         content = host.read(path)
         if content is None:
-            path = host.older_config
+            path = host.agent5_config
             content = host.read_if_there(path)
     else:
         content = host.read(path)
@@ -88,20 +88,20 @@ def _documents(host: AgentHost, path: str | None) -> t.Iterator[Document]:
         yield YamlDocument(beside, more)
 
 
-def _told(settings: Settings, version: Version, *, is_older: bool, is_installed: bool) -> dict[str, Answer]:
-    site = site_of(settings, is_older=is_older)
+def _told(settings: Settings, version: Version, *, is_agent5: bool, is_installed: bool) -> dict[str, Answer]:
+    site = site_of(settings, is_agent5=is_agent5)
     products = products_of(settings, version, site.value) if is_installed else Answer()
     transport = logs_transport_of(settings)
-    ports, opened = ports_of(settings, is_older=is_older)
+    ports, opened = ports_of(settings, is_agent5=is_agent5)
     return {
         "site": site,
         "products": products,
         "logs_transport": transport,
         "ports": ports,
         "non_local_traffic": opened,
-        "proxy": proxy_of(settings, is_older=is_older),
+        "proxy": proxy_of(settings, is_agent5=is_agent5),
         "no_proxy": no_proxy_of(settings),
-        "endpoints": endpoints_of(settings, site.value, transport.value, is_older=is_older),
+        "endpoints": endpoints_of(settings, site.value, transport.value, is_agent5=is_agent5),
         "buffering": _buffering(settings),
     }
 
@@ -115,8 +115,8 @@ def _buffering(settings: Settings) -> Answer:
     return answer
 
 
-def _warnings(settings: Settings, host: AgentHost, *, is_older: bool) -> t.Iterator[str]:
-    for setting, sentence in () if is_older else table.BEYOND:
+def _warnings(settings: Settings, host: AgentHost, *, is_agent5: bool) -> t.Iterator[str]:
+    for setting, sentence in () if is_agent5 else table.BEYOND:
         value = settings.flag(setting)
         if value is not None and value.value:
             yield f"{setting.name} is on ({value.source}): {sentence}"

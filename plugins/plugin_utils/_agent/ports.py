@@ -23,24 +23,24 @@ _DEFAULTS = {local.name: local.port for local in catalog.LOCAL_PORTS}
 _OFF = 0
 
 
-def ports_of(settings: Settings, *, is_older: bool) -> tuple[Answer, Answer]:
+def ports_of(settings: Settings, *, is_agent5: bool) -> tuple[Answer, Answer]:
     """The ports that are moved, opened on request or switched off (0 or -1), and the names of those open to others.
 
     Names are the catalog's. Raises :class:`SettingError`.
     """
     ports, opened = Answer({}), Answer({})
-    for name, setting in (table.OLDER_PORTS if is_older else table.PORTS).items():
+    for name, setting in (table.AGENT5_PORTS if is_agent5 else table.PORTS).items():
         value = settings.port(setting)
         if value is not None and value.value != _DEFAULTS[name]:
             ports.value[name] = value.value
             ports.found(value)
-    for name, setting in table.OLDER_CLOSED_BY if is_older else table.CLOSED_BY:
+    for name, setting in table.AGENT5_CLOSED_BY if is_agent5 else table.CLOSED_BY:
         value = settings.flag(setting)
         if value is not None and not value.value:
             ports.value[name] = _OFF
             ports.found(value)
-    _open_to_others(settings, table.OLDER_OPENED_BY if is_older else table.OPENED_BY, ports, opened)
-    if not is_older:
+    _open_to_others(settings, table.AGENT5_OPENED_BY if is_agent5 else table.OPENED_BY, ports, opened)
+    if not is_agent5:
         _otlp(settings, ports, opened)
         _snmp_traps(settings, ports, opened)
         _netflow(settings, ports, opened)

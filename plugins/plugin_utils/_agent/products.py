@@ -26,12 +26,12 @@ def products_of(settings: Settings, agent: Version, site: str | None) -> Answer:
     Raises :class:`SettingError`.
     """
     shipped = {product.name for product in catalog.PRODUCTS if agent in product.default and _is_offered(product, site)}
-    is_older = agent in catalog.OLD_AGENTS
+    is_agent5 = agent in catalog.OLD_AGENTS
     answer = Answer(sources=["as shipped"])
     switched: dict[str, bool] = {}
     touched: set[str] = set()
-    older_way = {} if is_older else _older_way(settings)
-    for switch in table.OLDER_SWITCHES if is_older else table.SWITCHES:
+    older_way = {} if is_agent5 else _older_way(settings)
+    for switch in table.AGENT5_SWITCHES if is_agent5 else table.SWITCHES:
         value = older_way.get(switch.setting) or _switched(settings, switch)
         answer.found(value)
         for name in switch.products:

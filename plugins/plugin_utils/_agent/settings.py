@@ -296,10 +296,10 @@ NETFLOW_PORTS = {"netflow5": 2055, "netflow9": 2055, "ipfix": 4739, "sflow5": 63
 
 # The first that is there counts, even an empty one; then the file.
 PROXY_VARIABLES = ("DD_PROXY_HTTPS", "HTTPS_PROXY", "https_proxy")
-PROXY = Setting("proxy.https", ())
+PROXY = Setting("proxy.https")
 # The separators of the list in each.
 NO_PROXY_VARIABLES = (("DD_PROXY_NO_PROXY", " ,"), ("NO_PROXY", ","), ("no_proxy", ","))
-NO_PROXY = Setting("proxy.no_proxy", ())
+NO_PROXY = Setting("proxy.no_proxy")
 NO_PROXY_NONEXACT = Setting("no_proxy_nonexact_match")
 # With it, all goes to a proxy on the same host, and no other proxy counts.
 FIPS = Setting("fips.enabled")
@@ -323,7 +323,7 @@ BEYOND: tuple[tuple[Setting, str], ...] = (
     (FIPS, "all data goes to the FIPS proxy of this host, whose own traffic has to be allowed by extra flows."),
     (Setting("multi_region_failover.enabled"), "where data goes on a failover has to be allowed by extra flows."),
     (
-        Setting("runtime_security_config.enabled", (), PROBE, SYSTEM_PROBE),
+        Setting("runtime_security_config.enabled", program=PROBE, file=SYSTEM_PROBE),
         "the catalog does not know where Workload Protection sends to, which has to be allowed by extra flows.",
     ),
     (
@@ -336,22 +336,22 @@ BEYOND: tuple[tuple[Setting, str], ...] = (
 # --- Agent 5 ----------------------------------------------------------------------------------------------------------
 
 
-OLDER_SWITCHES = (
+AGENT5_SWITCHES = (
     Switch(("apm",), Setting("apm_enabled", ("DD_APM_ENABLED",), TRACE), is_on=None),
     Switch(("processes",), Setting("process_agent_enabled", ("DD_PROCESS_AGENT_ENABLED",), PROCESS)),
 )
 # A list, where data goes to several sites or accounts: the first is where it goes, the others are additional.
-OLDER_DD_URL = Setting("dd_url")
-OLDER_PORTS = {
+AGENT5_DD_URL = Setting("dd_url")
+AGENT5_PORTS = {
     "dogstatsd": Setting("dogstatsd_port"),
     "forwarder": Setting("listen_port"),
     "graphite": Setting("graphite_listen_port"),
 }
-OLDER_CLOSED_BY = (
+AGENT5_CLOSED_BY = (
     ("dogstatsd", Setting("use_dogstatsd")),
     ("apm", Setting("apm_enabled", ("DD_APM_ENABLED",), TRACE)),
 )
-OLDER_OPENED_BY = (("dogstatsd", Setting("non_local_traffic")),)
-OLDER_PROXY_HOST = Setting("proxy_host")
-OLDER_PROXY_PORT = Setting("proxy_port")
-OLDER_PROXY_DEFAULT_PORT = 3128
+AGENT5_OPENED_BY = (("dogstatsd", Setting("non_local_traffic")),)
+AGENT5_PROXY_HOST = Setting("proxy_host")
+AGENT5_PROXY_PORT = Setting("proxy_port")
+AGENT5_PROXY_DEFAULT_PORT = 3128

@@ -117,7 +117,6 @@ def test_whose_a_file_is(linux: LinuxAction, tmp_path: Path) -> None:
 
 def test_no_agent(linux: LinuxAction) -> None:
     assert on(linux).agent is None
-    assert on(linux).version() == (None, None)
     assert on(WindowsAction()).agent is None
 
 
@@ -148,7 +147,7 @@ def test_the_binary_is_asked_where_no_package_tells(linux: LinuxAction, monkeypa
         "ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host._BINARIES",
         ("/nowhere/agent", str(linux.folder / "agent")),
     )
-    assert on(linux).version() == ("7.55.2", "binary")
+    assert on(linux).agent == Installed("7.55.2", "binary")
     program(linux.folder, "agent", said="Agent\n")
     assert on(linux).agent == Installed(None, None)
 
@@ -158,13 +157,13 @@ def test_the_binary_is_asked_on_windows(check_mode: bool) -> None:
     action = WindowsAction(
         {REGISTRY: {"InstallPath": "D:\\Agent\\"}}, said="Agent 7.60.0 - Commit: 1\r\n", check_mode=check_mode
     )
-    assert on(action).version() == ("7.60.0", "binary")
+    assert on(action).agent == Installed("7.60.0", "binary")
     assert ("ansible.windows.win_command", {"argv": [r"D:\Agent\bin\agent.exe", "version"]}) in action.did
     assert action._task.check_mode is check_mode
 
 
 def test_the_registry_goes_first_on_windows() -> None:
-    assert on(WindowsAction({REGISTRY: {"AgentVersion": "7.60.0.0"}})).version() == ("7.60.0", "registry")
+    assert on(WindowsAction({REGISTRY: {"AgentVersion": "7.60.0.0"}})).agent == Installed("7.60.0", "registry")
 
 
 # --- The service's environment ----------------------------------------------------------------------------------------
@@ -186,7 +185,6 @@ def test_what_is_set_in_units_and_their_files(linux: LinuxAction, tmp_path: Path
     program(tmp_path, "systemctl", said=shown)
     host = on(linux)
     of_both = {"DD_SITE": "of-the-file", "DD_URL": "https://example.com", "DD_A": "20", "DD_B": "10"}
-    assert host.environment() == {**of_both, "DD_U": "datadog-agent"}
     assert host.environments == {
         CORE: {**of_both, "DD_U": "datadog-agent"},
         TRACE: {**of_both, "DD_U": "datadog-agent-trace"},
@@ -197,7 +195,7 @@ def test_what_is_set_in_units_and_their_files(linux: LinuxAction, tmp_path: Path
 
 
 def test_a_host_without_systemd_sets_nothing(linux: LinuxAction) -> None:
-    assert on(linux).environment() == {}
+    assert on(linux).environments == {}
 
 
 def test_what_is_set_for_services_of_windows() -> None:
@@ -207,7 +205,7 @@ def test_what_is_set_for_services_of_windows() -> None:
         rf"{SERVICES}\datadog-process-agent": {},
     }
     host = on(WindowsAction(keys))
-    assert host.environment() == {"DD_API_KEY": SECRET}
+    assert host.environments[CORE] == {"DD_API_KEY": SECRET}
     assert host.environments[TRACE] == {"DD_APM_RECEIVER_PORT": "8127"}
 
 
@@ -275,8 +273,7 @@ def test_all_that_is_read_is_unseen(linux: LinuxAction) -> None:
     windows = WindowsAction({REGISTRY: {}, rf"{SERVICES}\datadogagent": {"Environment": []}}, said="Agent 7.60.0")
     for action in (linux, windows):
         host = on(action)
-        host.version()
-        host.environment()
+        _agent, _environments = host.agent, host.environments
         host.read(host.usual_config)
         host.owner(host.usual_config)
         assert action.did

@@ -141,7 +141,7 @@ def test_no_agent_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     action = set_up(tmp_path, package="")
     host: t.Any = host_of(t.cast("t.Any", action), {})
     monkeypatch.setattr(type(host), "usual_config", str(tmp_path / "datadog.yaml"))
-    monkeypatch.setattr(type(host), "older_config", str(tmp_path / "datadog.conf"))
+    monkeypatch.setattr(type(host), "agent5_config", str(tmp_path / "datadog.conf"))
     known = inform(host, None)
     assert {name: known[name] for name in NOTHING} == NOTHING
     assert (known["installed"], known["version"], known["path"], known["owner"], known["products"]) == (
@@ -158,7 +158,7 @@ def test_the_file_of_agent_5_is_read_where_there_is_no_other(tmp_path: Path, mon
     action = set_up(tmp_path, package="1:5.32.8-1", datadog_conf="[Main]\ndd_url: https://app.datadoghq.eu\n")
     host: t.Any = host_of(t.cast("t.Any", action), {})
     monkeypatch.setattr(type(host), "usual_config", str(tmp_path / "datadog.yaml"))
-    monkeypatch.setattr(type(host), "older_config", str(tmp_path / "datadog.conf"))
+    monkeypatch.setattr(type(host), "agent5_config", str(tmp_path / "datadog.conf"))
     known = inform(host, None)
     assert (known["path"], known["site"]) == (str(tmp_path / "datadog.conf"), "datadoghq.eu")
 
@@ -353,11 +353,11 @@ def test_a_program_reads_the_variables_of_its_own_service(tmp_path: Path) -> Non
 
 def test_the_tables_name_what_the_catalog_has() -> None:
     known = {product.name for product in catalog.PRODUCTS}
-    named = [name for switch in (*table.SWITCHES, *table.OLDER_SWITCHES) for name in switch.products]
+    named = [name for switch in (*table.SWITCHES, *table.AGENT5_SWITCHES) for name in switch.products]
     assert known.issuperset([*named, *(name for target in table.TARGETS for name in target.products)])
     ports = {local.name for local in catalog.LOCAL_PORTS}
-    closed = [name for name, _setting in (*table.CLOSED_BY, *table.OPENED_BY, *table.OTLP, *table.OLDER_OPENED_BY)]
-    assert ports.issuperset([*closed, *table.PORTS, *table.OLDER_PORTS, *table.NETFLOW_PORTS])
+    closed = [name for name, _setting in (*table.CLOSED_BY, *table.OPENED_BY, *table.OTLP, *table.AGENT5_OPENED_BY)]
+    assert ports.issuperset([*closed, *table.PORTS, *table.AGENT5_PORTS, *table.NETFLOW_PORTS])
 
 
 @pytest.mark.skipif(not EXAMPLE.exists(), reason="there is no ../shared/data here")

@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         host = host_of(self, task_vars)
-        host.version(), host.environment()
+        _agent, _environments = host.agent, host.environments
         path, is_secret = self._task.args["path"], self._task.args["secret"]
         read = host.read(path)
         answer = host.run("ansible.builtin.slurp", {"src": path}, is_secret=is_secret)

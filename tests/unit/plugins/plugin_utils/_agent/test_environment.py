@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import service
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import environment
 
 # --- What systemctl shows ---------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import serv
     ],
 )
 def test_words(shown: str, expected: list[str]) -> None:
-    assert service.words(shown) == expected
+    assert environment.words(shown) == expected
 
 
 def quoted(text: str) -> str:
@@ -46,7 +46,7 @@ def quoted(text: str) -> str:
 
 @given(st.lists(st.text(st.characters(codec="ascii", min_codepoint=32) | st.sampled_from("\n\täö€")), max_size=4))
 def test_what_is_quoted_comes_back(texts: list[str]) -> None:
-    assert service.words(" ".join(map(quoted, texts))) == texts
+    assert environment.words(" ".join(map(quoted, texts))) == texts
 
 
 def test_units() -> None:
@@ -57,8 +57,8 @@ def test_units() -> None:
         "EnvironmentFiles=/etc/more (ignore_errors=no)\n\n"
         "Id=datadog-agent-trace.service\nLoadState=not-found\nEnvironment=\n"
     )
-    assert service.units(shown) == {
-        "datadog-agent.service": service.Unit(
+    assert environment.units(shown) == {
+        "datadog-agent.service": environment.Unit(
             {"DD_SITE": "datadoghq.eu", "DD_NO": "a b"}, ("/etc/datadog-agent/environment", "/etc/more")
         )
     }
@@ -88,30 +88,30 @@ def test_units() -> None:
     ],
 )
 def test_a_file_of_variables(content: str, expected: dict[str, str]) -> None:
-    assert service.variables_in_file(content.encode()) == expected
+    assert environment.variables_in_file(content.encode()) == expected
 
 
 @given(st.binary(max_size=200))
 def test_any_file_of_variables_is_read_to_its_end(content: bytes) -> None:
-    assert all(isinstance(value, str) for value in service.variables_in_file(content).values())
+    assert all(isinstance(value, str) for value in environment.variables_in_file(content).values())
 
 
 def test_only_what_a_script_exports_counts() -> None:
     content = b"# for the init script\nexport DD_SITE=datadoghq.eu\nDD_URL=x\nB='2 3'\nexport B C=$(id)\n"
-    assert service.exported_in_script(content) == {"DD_SITE": "datadoghq.eu", "B": "2 3"}
+    assert environment.exported_in_script(content) == {"DD_SITE": "datadoghq.eu", "B": "2 3"}
 
 
 # --- Windows ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_value_of_the_registry() -> None:
-    assert service.variables_in_registry(["DD_SITE=datadoghq.eu", "A=b=c", "=", 7]) == {
+    assert environment.variables_in_registry(["DD_SITE=datadoghq.eu", "A=b=c", "=", 7]) == {
         "DD_SITE": "datadoghq.eu",
         "A": "b=c",
     }
-    assert service.variables_in_registry("DD_SITE=datadoghq.eu") == {}
+    assert environment.variables_in_registry("DD_SITE=datadoghq.eu") == {}
 
 
 def test_only_what_an_agent_reads_is_kept() -> None:
     variables = {"DD_SITE": "a", "HTTPS_PROXY": "b", "https_proxy": "c", "NO_PROXY": "d", "PATH": "e", "XDD_A": "f"}
-    assert set(service.wanted(variables)) == {"DD_SITE", "HTTPS_PROXY", "https_proxy", "NO_PROXY"}
+    assert set(environment.wanted(variables)) == {"DD_SITE", "HTTPS_PROXY", "https_proxy", "NO_PROXY"}

@@ -4,8 +4,6 @@
 
 # This module is private to the netwall.datadog collection.
 
-# This module is private to the netwall.datadog collection.
-
 """The environment of a service as systemd tells and stores it, as an init script exports it, and as Windows keeps it.
 
 What systemd takes for a file of variables is from systemd.exec(5), EnvironmentFile=; how it quotes what it shows is
