@@ -105,6 +105,11 @@ class Product:
     cautions: tuple[Caution, ...] = ()
 
 
+def is_offered(what: Product | Route, site: str) -> bool:
+    """Whether *site* has *what*."""
+    return site not in what.not_on and (not what.only_on or site in what.only_on)
+
+
 @dataclasses.dataclass(frozen=True)
 class LocalPort:
     """A port on which the Agent listens for programs of the same host.
@@ -150,7 +155,7 @@ SITES = (
 )
 
 # How the name of a site begins that stands below another's (us3.datadoghq.com, us2.ddog-gov.com).
-SITE_LABEL = r"[a-z]{2}[0-9]"
+SITE_LABEL = r"[a-z]{2}[0-9]{1,2}"
 
 # What the wildcard in the names of intakes stands for: 7-60-0-app.
 VERSION_LABEL = r"[0-9]+-[0-9]+-[0-9]+-[a-z]+"

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 import typing as t
-from urllib.parse import urlsplit
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
-from ansible_collections.netwall.datadog.plugins.plugin_utils._proxy import is_host
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import PlaceError, bare, parse_place, site_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, name_of, port_of
 
 _KEYS = ("product", "host", "port", "is_additional", "replaces")
-_SCHEME_PORTS = {"http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,19 +41,7 @@ class Endpoint:
 
     def site(self, own: str) -> str | None:
         """The Datadog site that the host belongs to: *own*, one of the catalog, or one named like them."""
-        for site in catalog.SITES:
-            if self.host == site.rum:
-                return site.site
-        below = [site for site in {own, *(site.site for site in catalog.SITES)} if _is_below(self.host, site)]
-        if not below:
-            return None
-        name = max(below, key=len)
-        label = self.host.removesuffix(name).removesuffix(".").rpartition(".")[2]
-        return f"{label}.{name}" if re.fullmatch(catalog.SITE_LABEL, label) else name
-
-
-def _is_below(host: str, domain: str) -> bool:
-    return host == domain or host.endswith(f".{domain}")
+        return site_of(self.host, own)
 
 
 def endpoints_of(value: t.Sequence[t.Any] | None, known: t.Collection[str]) -> tuple[Endpoint, ...]:
@@ -70,7 +54,7 @@ def endpoints_of(value: t.Sequence[t.Any] | None, known: t.Collection[str]) -> t
 
 def networks_by_host(value: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """What ``endpoint_networks`` gives, by the host as an :class:`Endpoint` has it."""
-    return {_bare(str(host)): networks for host, networks in (value or {}).items()}
+    return {bare(str(host)): networks for host, networks in (value or {}).items()}
 
 
 def _endpoint(entry: t.Any, known: t.Collection[str]) -> Endpoint:
@@ -88,34 +72,16 @@ def _endpoint(entry: t.Any, known: t.Collection[str]) -> Endpoint:
         raise PolicyError(
             f"The option endpoints has a replaces for {product} that is no name, or stands beside is_additional."
         )
-    host, port = _host_and_port(product, str(entry["host"]))
+    try:
+        host, port = parse_place(str(entry["host"]))
+    except PlaceError:
+        raise PolicyError(
+            f"The option endpoints has something for {product} that is no host (it is not shown, since it may hold a "
+            "key); write a name, an address or a URL."
+        ) from None
     if entry.get("port") is not None:
         given = port_of("endpoints.port", entry["port"])
         if port not in (None, given):
             raise PolicyError(f"The option endpoints has two ports for {product}, {port} in the host and {given}.")
         port = given
     return Endpoint(product, host, port, is_additional, replaces)
-
-
-def _host_and_port(product: str, text: str) -> tuple[str, int | None]:
-    text = text.strip()
-    try:
-        # The one form in which a colon is no port's.
-        return str(ipaddress.IPv6Address(text if "%" not in text else "")), None
-    except ValueError:
-        pass
-    try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        host, port = _bare(parts.hostname or ""), parts.port or _SCHEME_PORTS.get(parts.scheme)
-    except ValueError:
-        host, port = "", None
-    if not is_host(host):
-        raise PolicyError(
-            f"The option endpoints has something for {product} that is no host (it is not shown, since it may hold a "
-            "key); write a name, an address or a URL."
-        )
-    return host, port
-
-
-def _bare(host: str) -> str:
-    return host.strip().lower().removesuffix(".")

@@ -180,7 +180,7 @@ class Plan:
         return [p for p in catalog.PRODUCTS if p.name in asked and self._exists(p)]
 
     def _is_sent(self, product: catalog.Product) -> bool:
-        return _is_offered(product, self.site) or product.name in self.endpoints
+        return catalog.is_offered(product, self.site.site) or product.name in self.endpoints
 
     def _exists(self, product: catalog.Product) -> bool:
         if self.agent not in product.agents:
@@ -211,7 +211,7 @@ class Plan:
         """The ways of *product* to its documented destinations, or to endpoints in their place, and to more of them."""
         endpoints = self.endpoints.get(product.name, [])
         replaced = self._replaced(product, endpoints)
-        if _is_offered(product, self.site) and (not replaced or replaced < self._names(product)):
+        if catalog.is_offered(product, self.site.site) and (not replaced or replaced < self._names(product)):
             for hop in self._documented(product, self.site):
                 names = tuple(name for name in hop.names if name not in replaced)
                 if names or not hop.names:
@@ -276,7 +276,7 @@ class Plan:
         if name is None:
             return self._hop_elsewhere(product, endpoint)
         site = self.site_of(name)
-        if not _is_offered(product, site):
+        if not catalog.is_offered(product, site.site):
             self._warn_of_offer(product, site)
             return None
         hops = self._documented(product, site)
@@ -302,7 +302,7 @@ class Plan:
         taken = [route for route in product.routes if self._is_of_releases(route)]
         for transport in self.transports:
             routes = [route for route in taken if route.logs_transport in (None, transport)]
-            offered = [route for route in routes if _is_offered(route, site)]
+            offered = [route for route in routes if catalog.is_offered(route, site.site)]
             if offered:
                 if transport != self.transports[0]:
                     self._warn_of_transport(transport, site)
@@ -365,10 +365,6 @@ def _alias(site: catalog.Site) -> str:
 
 def _fits(endpoint: Endpoint, hop: Hop) -> bool:
     return any(fnmatch.fnmatchcase(endpoint.host, name) for name in hop.names)
-
-
-def _is_offered(what: catalog.Product | catalog.Route, site: catalog.Site) -> bool:
-    return site.site not in what.not_on and (not what.only_on or site.site in what.only_on)
 
 
 _NOTHING = "nothing is opened for it"

@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 from urllib.parse import urlsplit
 
-# The schemes that the Agent's configuration knows, and the port that each has when the URL names none.
-DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
-
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII)
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import SCHEME_PORTS, is_host
 
 
 class ProxyError(ValueError):
@@ -56,20 +52,12 @@ class Proxy:
             scheme, host, port = "", "", None
         # A password with / ? or # in the plain cuts the URL short: what is left of it is no host, or a host and a path.
         has_more = scheme and (parts.path not in ("", "/") or parts.query or parts.fragment)
-        if scheme not in DEFAULT_PORTS or has_more or port == 0 or not is_host(host):
+        if scheme not in SCHEME_PORTS or has_more or port == 0 or not is_host(host):
             raise ProxyError(_MALFORMED)
-        return cls(host=host, port=port or DEFAULT_PORTS[scheme])
+        return cls(host=host, port=port or SCHEME_PORTS[scheme])
 
 
 _MALFORMED = (
-    f"The proxy's URL is not of the form SCHEME://HOST:PORT, with {', '.join(DEFAULT_PORTS)} as the scheme; "
+    f"The proxy's URL is not of the form SCHEME://HOST:PORT, with {', '.join(SCHEME_PORTS)} as the scheme; "
     "percent-encode special characters of a user or password in it."
 )
-
-
-def is_host(text: str) -> bool:
-    """Whether *text*, in lower case, is a name or a bare address."""
-    try:
-        return "%" not in text and bool(ipaddress.ip_address(text))
-    except ValueError:
-        return bool(_HOST.fullmatch(text))

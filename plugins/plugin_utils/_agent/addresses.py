@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 import typing as t
 from urllib.parse import urlsplit
@@ -17,17 +16,23 @@ from urllib.parse import urlsplit
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.answer import Answer
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import (
+    Place,
+    PlaceError,
+    is_address,
+    is_host,
+    parse_place,
+    scheme_of,
+    without_user,
+)
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import site_of as site_of_host
 from ansible_collections.netwall.datadog.plugins.plugin_utils._proxy import Proxy, ProxyError
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import Setting, Settings, Value
 
-# A name below one of Datadog's sites, those that the catalog does not know yet included: us9.datadoghq.com.
-_DOMAINS = "|".join(sorted({re.escape(".".join(site.site.split(".")[-2:])) for site in catalog.SITES}))
-_OF_A_SITE = re.compile(rf"(?:^|\.)((?:[a-z]{{2,}}\d{{1,2}}\.)?(?:{_DOMAINS}))\.?", re.ASCII)
-# A host, by name or address; but no word that could be a key which stands in the wrong place.
-_HOST = re.compile(r"(?![0-9a-f]{16,}\.?$)([a-z0-9_]([a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f]*:[0-9a-f:.]+)", re.ASCII)
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+# A word that could be a key which stands in the wrong place: no host is called that.
+_KEY = re.compile(r"[0-9a-f]{16,}\.?", re.ASCII)
 
 # Part of a value that the Agent asks a program for.
 _HANDLE = re.compile(r"ENC\[")
@@ -47,19 +52,13 @@ class Destination(t.NamedTuple):
     port: int
 
 
-def site_of_host(host: str) -> str | None:
-    """The Datadog site that a *host* is of."""
-    found = re.search(_OF_A_SITE.pattern + "$", host.lower(), re.ASCII)
-    return found[1] if found else None
-
-
 def site_of(settings: Settings, *, is_agent5: bool) -> Answer:
     """The site that is set, or that dd_url is of. Raises :class:`SettingError`."""
     answer = Answer()
     site = settings.text(table.SITE)
     if site is not None:
         answer.value = site.value.lower()
-        if not _HOST.fullmatch(answer.value):
+        if not _may_be_told(answer.value):
             raise site.error(table.SITE, "the name of a site, such as datadoghq.eu")
         answer.found(site)
         return answer
@@ -104,11 +103,11 @@ def proxy_of(settings: Settings, *, is_agent5: bool) -> Answer:
     value, setting = _proxy_value(settings, is_agent5)
     if value is None or not value.value:
         return answer
-    url = _without_user(value.value)
+    url = without_user(value.value)
     if _HANDLE.search(url):
         settings.handles.append(setting.name)
         return answer
-    if not _SCHEME.match(url):
+    if not scheme_of(url):
         # As Go's own client does.
         url = f"http://{url}"
     proxy: Proxy | None
@@ -116,7 +115,7 @@ def proxy_of(settings: Settings, *, is_agent5: bool) -> Answer:
         proxy = Proxy.parse(url)
     except ProxyError:
         proxy = None
-    if proxy is None or not _HOST.fullmatch(proxy.host):
+    if proxy is None or not _may_be_told(proxy.host):
         raise value.error(setting, "a proxy's URL of the form SCHEME://HOST:PORT")
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     answer.value = f"{urlsplit(url).scheme.lower()}://{host}:{proxy.port}"
@@ -151,22 +150,14 @@ def _names(entry: str, *, is_flexible: bool) -> list[str]:
         return []
     host = (found["address"] or found["host"]).rstrip(".")
     # Whatever is neither a name nor addresses has never meant anything.
-    if not _HOST.fullmatch(host):
+    if not _may_be_told(host):
         return []
     name = f"{host}{found['bits'] or ''}"
     if not is_flexible:
         return [] if found["below"] else [name]
     if found["below"]:
         return [f".{name}"]
-    return [name] if found["bits"] or _is_address(host) else [name, f".{name}"]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return [name] if found["bits"] or is_address(host) else [name, f".{name}"]
 
 
 def _proxy_value(settings: Settings, is_agent5: bool) -> tuple[Value | None, Setting]:
@@ -253,26 +244,20 @@ def _add(
 
 def _destination(value: Value, setting: Setting, usual: int) -> Destination | None:
     """Host and port of a URL or HOST:PORT; None for a handle of a secret backend. Raises :class:`SettingError`."""
-    text = _without_user(value.value.strip())
-    if _HANDLE.search(text):
+    if _HANDLE.search(without_user(value.value)):
         return None
-    scheme = _SCHEME.match(text)
+    place: Place | None
     try:
-        parts = urlsplit(text if scheme else f"//{text}")
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        # Its text may quote the value.
-        host, port = "", None
-    if not _HOST.fullmatch(host) or port == 0:
+        place = parse_place(value.value)
+    except PlaceError:
+        place = None
+    if place is None or not _may_be_told(place.host):
         raise value.error(setting, "a URL, or of the form HOST:PORT")
-    return Destination(host, port or (table.DEFAULT_PORTS.get(scheme[1].lower(), usual) if scheme else usual))
+    return Destination(place.host, place.port or usual)
 
 
-def _without_user(url: str) -> str:
-    """*url* without user and password, in which any sign may stand."""
-    scheme = _SCHEME.match(url)
-    start = scheme.end() if scheme else 0
-    return url[:start] + url[start:].rpartition("@")[2]
+def _may_be_told(host: str) -> bool:
+    return is_host(host) and not _KEY.fullmatch(host)
 
 
 def _with(value: Value, part: t.Any) -> Value:

@@ -25,7 +25,13 @@ def products_of(settings: Settings, agent: Version, site: str | None) -> Answer:
 
     Raises :class:`SettingError`.
     """
-    shipped = {product.name for product in catalog.PRODUCTS if agent in product.default and _is_offered(product, site)}
+    # Where nothing says the site, the Agent takes this one.
+    its_site = site or catalog.US1
+    shipped = {
+        product.name
+        for product in catalog.PRODUCTS
+        if agent in product.default and catalog.is_offered(product, its_site)
+    }
     is_agent5 = agent in catalog.OLD_AGENTS
     answer = Answer(sources=["as shipped"])
     switched: dict[str, bool] = {}
@@ -71,10 +77,6 @@ def logs_transport_of(settings: Settings) -> Answer:
             "logs_config.force_use_http is on."
         )
     return answer
-
-
-def _is_offered(product: catalog.Product, site: str | None) -> bool:
-    return site not in product.not_on and (site is None or not product.only_on or site in product.only_on)
 
 
 def _switched(settings: Settings, switch: table.Switch) -> Value | None:

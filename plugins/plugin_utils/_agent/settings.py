@@ -246,7 +246,6 @@ TARGETS = (
 # The product whose destinations depend on the transport of logs, and the port that each has unless it is said.
 LOGS = "logs"
 LOGS_PORTS = {"http": 443, "tcp": 10516}
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # --- The Agent's own ports --------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.addresses import site_of_host
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import AgentFileError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError, host_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import inform
@@ -208,12 +207,6 @@ def test_windows() -> None:
 )
 def test_the_site(tmp_path: Path, yaml: str, site: str | None) -> None:
     assert told(tmp_path, yaml)["site"] == site
-
-
-@pytest.mark.parametrize("site", catalog.SITES, ids=lambda site: site.site)
-def test_hosts_of_every_site_are_known_to_be(site: catalog.Site) -> None:
-    for name in ("app", "7-60-0-app.agent", "agent-http-intake.logs"):
-        assert site_of_host(f"{name}.{site.site}") == site.site
 
 
 def test_a_site_that_dd_url_alone_tells_is_warned_of(tmp_path: Path) -> None:
