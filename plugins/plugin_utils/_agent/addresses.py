@@ -14,6 +14,7 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import numbers
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.answer import Answer
 from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import (
@@ -210,9 +211,12 @@ def _place_of_item(value: Value, setting: Setting, item: dict[str, t.Any], usual
     if not isinstance(host, str) or not host:
         raise value.error(setting, "a list of mappings that have each a Host")
     place = _destination(_with(value, host), setting, usual)
-    if port is not None and not (str(port).isdecimal() and 0 < int(port) <= 65535):
+    if port is None:
+        return place
+    number = numbers.whole(port)
+    if number is None or not 0 < number <= 65535:
         raise value.error(setting, "a list of mappings whose Port is each a port")
-    return place if place is None or port is None else place._replace(port=int(port))
+    return None if place is None else place._replace(port=number)
 
 
 def _add(

@@ -19,14 +19,13 @@ import typing as t
 
 import yaml
 
-# A file as shipped has 120 kB, and nests six deep.
-_MOST_BYTES = 2**20
-_DEEPEST = 50
-_MOST_VALUES = 10_000
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import numbers
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml import document as yaml_text
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.data import members
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.errors import AgentYamlError
 
-# What may be shown of a key: a word as settings are named, and none that an API key could be.
-_SHOWABLE = re.compile(r"(?![0-9a-fA-F]{16,})[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
-_WHOLE = re.compile(r"[-+]?[0-9]{1,30}", re.ASCII)
+# A file as shipped has 120 kB.
+_MOST_BYTES = 2**20
 
 _TAG = "tag:yaml.org,2002:"
 _TRUE = {"true", "yes", "on", "y"}
@@ -71,21 +70,25 @@ class YamlDocument:
     def __init__(self, path: str, content: bytes) -> None:
         """Raises :class:`AgentFileError`."""
         self.path = path
-        root = _composed(path, _decoded(path, content))
-        if root is not None and root.tag == f"{_TAG}null":
-            root = None
-        if root is not None and not isinstance(root, yaml.MappingNode):
-            raise AgentFileError(f"The file {path} is not a mapping of settings.")
-        self._root = root
-        if root is not None:
-            _check_keys(path, root)
+        text = _decoded(path, content)
+        try:
+            self._root = yaml_text.Document(text).node
+        except AgentYamlError as error:
+            raise _unreadable(path, error) from None
+        # By node, as aliases make many of few.
+        self._members: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
 
     def find(self, setting: str) -> Found | None:
-        node = self._root and self._below(self._root, setting.lower().split("."), "")
+        try:
+            node = self._root and self._below(self._root, setting.lower().split("."), "")
+            value = _value(node) if node else None
+        except RecursionError:
+            # Deeper than the text nests, by aliases.
+            raise AgentFileError(f"The setting {setting} in the file {self.path} is nested too deeply.") from None
         if not node:
             return None
         return Found(
-            value=_Values(self.path).of(node),
+            value=value,
             text=node.value if isinstance(node, yaml.ScalarNode) else "",
             line=node.start_mark.line + 1,
         )
@@ -100,15 +103,28 @@ class YamlDocument:
                 f"In the file {self.path}, line {node.start_mark.line + 1}, the setting {section} is not a mapping of "
                 "settings."
             )
-        pairs = _pairs(node)
         # A name may be written with its section's, as one key.
         for count in range(len(names), 0, -1):
-            key = ".".join(names[:count])
-            if key in pairs:
-                found = self._below(pairs[key], names[count:], f"{section}.{key}".lstrip("."))
-                if found is not None:
-                    return found
+            name = ".".join(names[:count])
+            inner = self._member(node, name)
+            found = inner and self._below(inner, names[count:], f"{section}.{name}".lstrip("."))
+            if found:
+                return found
         return None
+
+    def _member(self, node: yaml.MappingNode, name: str) -> yaml.Node | None:
+        """What *node* has of the setting *name*; the Agent does not care for the case of names."""
+        if id(node) not in self._members:
+            pairs = members(node)
+            self._members[id(node)] = {key.value: (key.start_mark.line + 1, value) for key, value in pairs}
+        found = [place for key, place in self._members[id(node)].items() if key.lower() == name]
+        if len(found) > 1:
+            lines = " and ".join(str(line) for line, _value in sorted(found, key=lambda each: each[0]))
+            raise AgentFileError(
+                f"The file {self.path} has the setting {name} on the lines {lines}, in capitals and in small letters, "
+                "which the Agent does not tell apart: remove all but one."
+            )
+        return found[0][1] if found else None
 
 
 class IniDocument:
@@ -144,123 +160,27 @@ def _decoded(path: str, content: bytes) -> str:
     if len(content) > _MOST_BYTES:
         raise AgentFileError(f"The file {path} has more than {_MOST_BYTES} bytes: it is no file of settings.")
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-    raise AgentFileError(f"The file {path} is not UTF-8 text (line {line}).")
+        return yaml_text.decoded(content)[1]
+    except AgentYamlError as error:
+        raise _unreadable(path, error) from None
 
 
-def _composed(path: str, text: str) -> yaml.Node | None:
-    """The tree of the one document in *text*; its aliases are not copies, so that it is no larger than the text."""
-    try:
-        _check_depth(path, text)
-        documents = list(yaml.compose_all(text, yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f" (line {mark.line + 1})" if mark else ""
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        where = f" (line {line}, which has a character that YAML does not allow)"
-    else:
-        if len(documents) > 1:
-            line = documents[1].start_mark.line + 1
-            raise AgentFileError(
-                f"The file {path} has a second YAML document (line {line}), which the Agent never reads."
-            )
-        return documents[0] if documents else None
-    # Raised here, as the parser's own message quotes the file.
-    raise AgentFileError(f"The file {path} is not valid YAML{where}.")
+def _unreadable(path: str, error: AgentYamlError) -> AgentFileError:
+    why = str(error)
+    return AgentFileError(f"The file {path} can't be read: {why[:1].lower()}{why[1:]}")
 
 
-def _check_depth(path: str, text: str) -> None:
-    """Raise :class:`AgentFileError` if *text* nests deeper than what follows could bear."""
-    depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEEPEST:
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise AgentFileError(f"The file {path} nests deeper than {_DEEPEST} levels (line {line}).")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _check_keys(path: str, root: yaml.Node) -> None:
-    """Raise :class:`AgentFileError` if a mapping has a key twice."""
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen or isinstance(node, yaml.ScalarNode):
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting.extend(node.value)
-            continue
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            waiting.append(value)
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                name = f"the setting {key.value}" if _SHOWABLE.fullmatch(key.value) else "one key"
-                raise AgentFileError(
-                    f"The file {path} has {name} twice (lines {lines[key.value]} and {line}): remove one of them."
-                )
-            lines[key.value] = line
-
-
-def _pairs(node: yaml.MappingNode, depth: int = 0) -> dict[str, yaml.Node]:
-    """The settings in a mapping by name, in lower case as the Agent takes them; merged ones (``<<``) stand behind."""
-    own: dict[str, yaml.Node] = {}
-    merged: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            continue
-        if key.tag == f"{_TAG}merge" and depth < _DEEPEST:
-            for other in value.value if isinstance(value, yaml.SequenceNode) else (value,):
-                if isinstance(other, yaml.MappingNode):
-                    merged = {**_pairs(other, depth + 1), **merged}
-        else:
-            own[key.value.lower()] = value
-    return {**merged, **own}
-
-
-class _Values:
-    """Makes values of nodes; raises :class:`AgentFileError` for more of them than any setting has."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.left = _MOST_VALUES
-
-    def of(self, node: yaml.Node, depth: int = 0) -> t.Any:
-        self.left -= 1
-        if self.left < 0 or depth > _DEEPEST:
-            raise AgentFileError(
-                f"In the file {self.path}, line {node.start_mark.line + 1}, a setting has more values than make sense."
-            )
-        if isinstance(node, yaml.MappingNode):
-            return {
-                key.value: self.of(value, depth + 1) for key, value in node.value if isinstance(key, yaml.ScalarNode)
-            }
-        if isinstance(node, yaml.SequenceNode):
-            return [self.of(each, depth + 1) for each in node.value]
-        return _single(node)
-
-
-def _single(node: yaml.Node) -> t.Any:
+def _value(node: yaml.Node) -> t.Any:
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _value(value) for key, value in members(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each) for each in node.value]
     text: str = node.value
     kind = node.tag.removeprefix(_TAG)
     if kind == "null":
         return None
     if kind == "bool":
         return text.lower() in _TRUE
-    if kind == "int" and _WHOLE.fullmatch(text):
-        return int(text)
-    if kind == "float":
-        try:
-            return float(text)
-        except ValueError:
-            return text
-    return text
+    # The parser has marks for what is written between quotes, or as a block, alone.
+    number = None if getattr(node, "style", None) else numbers.in_yaml(text)
+    return text if number is None else number

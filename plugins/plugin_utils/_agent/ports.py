@@ -12,6 +12,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import numbers
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import settings as table
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.answer import Answer
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import Setting
@@ -99,16 +100,16 @@ def _netflow(settings: Settings, ports: Answer, opened: Answer) -> None:
             raise listeners.error(
                 setting, f"a list whose flow_type is each one of {', '.join(sorted(table.NETFLOW_PORTS))}"
             )
-        port = listener.get("port") or table.NETFLOW_PORTS[name]
-        if not str(port).isdecimal() or not 0 < int(port) <= 65535:
+        port = numbers.whole(listener.get("port") or table.NETFLOW_PORTS[name])
+        if port is None or not 0 < port <= 65535:
             raise listeners.error(setting, "a list whose port is each a port")
-        if name in ports.value and ports.value[name] != int(port):
+        if name in ports.value and ports.value[name] != port:
             ports.warnings.append(
                 f"There are several listeners for {name} ({listeners.source}), of which a policy knows one port: "
                 f"{ports.value[name]}. The port {port} has to be dealt with by extra flows."
             )
             continue
-        _listens(name, str(listener.get("bind_host") or ""), int(port), listeners, ports, opened)
+        _listens(name, str(listener.get("bind_host") or ""), port, listeners, ports, opened)
 
 
 def _listens(name: str, host: str, port: int, value: Value, ports: Answer, opened: Answer) -> None:

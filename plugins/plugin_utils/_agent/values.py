@@ -18,6 +18,7 @@ import math
 import re
 import typing as t
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import numbers
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import CORE
 
 if t.TYPE_CHECKING:
@@ -25,7 +26,6 @@ if t.TYPE_CHECKING:
 
 _TRUE = {"1", "t", "true", "y", "yes", "on"}
 _FALSE = {"0", "f", "false", "n", "no", "off"}
-_WHOLE = re.compile(r"[-+]?[0-9]{1,30}", re.ASCII)
 
 # A value that the Agent asks a program of the user's for: what is between the brackets is only its name there.
 _HANDLE = re.compile(r"ENC\[[^]]*\]")
@@ -136,10 +136,10 @@ class Settings:
         found = self._plain(setting)
         if found is None:
             return None
-        text = str(found.value).strip()
-        if isinstance(found.value, bool) or not _WHOLE.fullmatch(text):
+        number = numbers.whole(found.value)
+        if number is None:
             raise found.error(setting, "a whole number")
-        return dataclasses.replace(found, value=int(text))
+        return dataclasses.replace(found, value=number)
 
     def number(self, setting: Setting) -> Value | None:
         """A number."""

@@ -50,6 +50,19 @@ def build(root: t.Any, loader: t.Any) -> t.Any:
     return _Builder(loader).value(root)
 
 
+def members(node: yaml.MappingNode) -> t.Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """The keys and values of a mapping that :func:`build` has taken, those that are merged into it (``<<``) included.
+
+    Of several with one key the last one counts.
+    """
+    merges = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
+    for merge in merges:
+        # Of several that are merged, the first one counts.
+        for other in reversed(merge.value) if isinstance(merge, yaml.SequenceNode) else (merge,):
+            yield from members(other)
+    yield from (pair for pair in node.value if pair[0].tag != f"{_TAG}merge")
+
+
 class _Builder:
     def __init__(self, loader: t.Any) -> None:
         self._loader = loader

@@ -24,6 +24,7 @@ from .data import build
 from .errors import AgentYamlError
 
 NEWLINE = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_BOM = b"\xef\xbb\xbf"
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -70,6 +71,17 @@ class Entry:
         return max(self.end, self.value.kept_end)
 
 
+def decoded(content: bytes) -> tuple[bytes, str]:
+    """The byte order mark of a file, or nothing, and its text. Raises :class:`AgentYamlError`."""
+    bom = _BOM if content.startswith(_BOM) else b""
+    try:
+        return bom, content[len(bom) :].decode()
+    except UnicodeDecodeError as error:
+        line = content[: len(bom) + error.start].count(b"\n") + 1
+    # Raised here, as the other one holds the file.
+    raise AgentYamlError(f"The file is not UTF-8: line {line} has a byte that is no part of a character.")
+
+
 class Unreadable:
     """Stands for what a parser can't read; equal to nothing."""
 
@@ -100,7 +112,8 @@ class _Loader(yaml.SafeLoader):
 class Document:
     """One YAML document whose top is a mapping, or nothing at all.
 
-    ``data`` is what it means (see :func:`build`); ``root`` is None if there is nothing but comments.
+    ``data`` is what it means (see :func:`build`), ``node`` the parser's tree of that; ``root`` is None if there is
+    nothing but comments.
     Raises :class:`AgentYamlError` for a text that is not that.
     """
 
@@ -116,6 +129,7 @@ class Document:
             self.lines.append((last, len(text), len(text)))
         self._starts = [start for start, _end, _next in self.lines]
         node, self._loader = _compose(text)
+        self.node: yaml.Node | None = node
         try:
             self.data: t.Any = build(node, self._loader) if node else None
             root = self._value(node, self._loader.aliases, None, False) if node else None

@@ -16,12 +16,10 @@ import typing as t
 
 from . import emit
 from .data import same
-from .document import Document, Entry
+from .document import Document, Entry, decoded
 from .errors import AgentYamlError
 from .places import Path, find, insertions, removals, replacements
 from .splices import Pieces, Splice, spliced
-
-_BOM = b"\xef\xbb\xbf"
 
 
 class Change(t.NamedTuple):
@@ -53,12 +51,7 @@ def edit(content: bytes, settings: t.Mapping[str, t.Any], *, is_present: bool) -
 
     Raises :class:`AgentYamlError` for a file that can't be read and for what can't be done in it.
     """
-    bom = _BOM if content.startswith(_BOM) else b""
-    try:
-        text = content[len(bom) :].decode()
-    except UnicodeDecodeError as error:
-        line = content[: len(bom) + error.start].count(b"\n") + 1
-        raise AgentYamlError(f"The file is not UTF-8: line {line} has a byte that is no part of a character.") from None
+    bom, text = decoded(content)
     wanted = _wanted(settings, is_present=is_present)
     document = Document(text)
     pieces = Pieces(text)

@@ -323,7 +323,7 @@ def test_a_name_that_the_host_can_not_resolve_is_an_error_that_names_the_variabl
     ("case", "sentence"),
     [
         ("asked in vain", "agent_firewall_from_agent is true, but the host has no Datadog Agent"),
-        ("broken", "broken.yaml is not valid YAML (line 3)"),
+        ("broken", "broken.yaml can't be read: line 3, "),
         ("another type", "dogstatsd_port"),
         ("user lacks networks", "The product snmp needs the option device_networks"),
     ],

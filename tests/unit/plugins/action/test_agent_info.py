@@ -146,7 +146,8 @@ def test_what_is_broken_fails_the_task_with_a_sentence(host: Host, tmp_path: Pat
     )
     said = {name: played.values[name]["msg"] for name in ("broken", "wrong", "no_file")}
     assert said == {
-        "broken": f"The file {broken} is not valid YAML (line 2).",
+        "broken": f"The file {broken} can't be read: line 2, column 42, can't be read as YAML: mapping values are "
+        "not allowed here.",
         "wrong": f"In the file {wrong}, line 2, the setting logs_enabled is not true or false.",
         "no_file": f"There is no file {host.folder}/no_file.yaml on the host.",
     }

@@ -14,12 +14,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import numbers
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import (
     AgentFileError,
     Found,
     IniDocument,
     YamlDocument,
 )
+from ansible_collections.netwall.datadog.tests._secrets import found as secrets_in
 from ansible_collections.netwall.datadog.tests._tool import ROOT
 
 KEY = "0123456789abcdef" * 2
@@ -58,13 +60,25 @@ def refusal(content: str | bytes, setting: str = "a") -> str:
         ("a: yes\nb: 'yes'", "a", True, 1),
         ("a: yes\nb: 'yes'", "b", "yes", 2),
         ("a: 1.5\n", "a", 1.5, 1),
-        ("a: 0x10\n", "a", "0x10", 1),
+        # Numbers are what they are to the Agent.
+        ("a: 64_000_000\n", "a", 64000000, 1),
+        ("a: 0x1F91\n", "a", 8081, 1),
+        ("a: -0x10\n", "a", -16, 1),
+        ("a: 017\n", "a", 15, 1),
+        ("a: 0o17\n", "a", 15, 1),
+        ("a: 0b11\n", "a", 3, 1),
+        ("a: 5e8\n", "a", 5e8, 1),
+        ("a: '5e8'\n", "a", "5e8", 1),
+        ("a: |-\n  17\n", "a", "17", 1),
         ("a: 1:30\n", "a", "1:30", 1),
+        ("a: _1\n", "a", "_1", 1),
         ("a: 2020-13-45\n", "a", "2020-13-45", 1),
         ("a: !!python/object:os.system x\n", "a", "x", 1),
-        ("x: &x\n  b: 1\n  c: 1\na:\n  <<: *x\n  c: 2\n", "a", {"<<": {"b": 1, "c": 1}, "c": 2}, 5),
+        ("x: &x\n  b: 1\n  c: 1\na:\n  <<: *x\n  c: 2\n", "a", {"b": 1, "c": 2}, 5),
         ("x: &x\n  b: 1\n  c: 1\na:\n  <<: *x\n  c: 2\n", "a.b", 1, 2),
         ("x: &x\n  b: 1\n  c: 1\na:\n  <<: [*x]\n  c: 2\n", "a.c", 2, 6),
+        ("x: &x {b: 1}\ny: &y {b: 2, c: 2}\na:\n  c: 3\n  <<: [*x, *y]\n", "a", {"b": 1, "c": 3}, 4),
+        ("x: &x {b: 1}\na: [{<<: *x}]\n", "a", [{"b": 1}], 2),
     ],
 )
 def test_what_is_set(content: str, setting: str, expected: t.Any, line: int) -> None:
@@ -102,37 +116,57 @@ def test_a_file_as_it_is_shipped_sets_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (f"api_key: {KEY}: x\n", "The file /etc/x.yaml is not valid YAML (line 1)."),
-        (f"a: 1\napi_key {KEY}\nb: 2\n", "The file /etc/x.yaml is not valid YAML (line 3)."),
-        (f'a: "{KEY}\n', "The file /etc/x.yaml is not valid YAML (line 2)."),
-        (f"a: *{KEY}\n", "The file /etc/x.yaml is not valid YAML (line 1)."),
-        (f"a: &{KEY} 1\nb: &{KEY} 1\nc: [\n", "The file /etc/x.yaml is not valid YAML (line 4)."),
-        (f"a:\n\t{KEY}: 1\n", "The file /etc/x.yaml is not valid YAML (line 2)."),
-        (f"a: !{KEY}!x 1\n", "The file /etc/x.yaml is not valid YAML (line 1)."),
+        (f"api_key: {KEY}: x\n", "line 1, column 42, can't be read as YAML: mapping values are not allowed here."),
+        (f"a: 1\napi_key {KEY}\nb: 2\n", "line 3, column 1, can't be read as YAML: could not find expected …."),
+        (f'a: "{KEY}\n', "line 2, column 1, can't be read as YAML: found unexpected end of stream."),
+        (f"a: *{KEY}\n", "line 1, column 4, can't be read as YAML: found undefined alias …."),
+        (f"a: &{KEY} 1\nb: &{KEY} 1\nc: [\n", "line 2, column 4, can't be read as YAML: second occurrence."),
         (
-            f"a: 1\nb: {KEY}\x07\n",
-            "The file /etc/x.yaml is not valid YAML (line 2, which has a character that YAML does not allow).",
+            f"a:\n\t{KEY}: 1\n",
+            "line 2, column 1, can't be read as YAML: found character … that cannot start any token.",
         ),
-        (f"{KEY}\n", "The file /etc/x.yaml is not a mapping of settings."),
-        (f"- {KEY}\n", "The file /etc/x.yaml is not a mapping of settings."),
+        (f"a: !{KEY}!x 1\n", "line 1, column 4, can't be read as YAML: found undefined tag handle …."),
+        (f"a: 1\nb: {KEY}\x07\n", "line 2 has the character U+0007, which YAML does not allow."),
+        (f"{KEY}\n", "the top of the file is not a mapping of settings to values."),
+        (f"- {KEY}\n", "the top of the file is not a mapping of settings to values."),
         (
             f"a: 1\n---\nb: {KEY}\n",
-            "The file /etc/x.yaml has a second YAML document (line 3), which the Agent never reads.",
+            "line 2 begins another document; the Agent reads one, so there must be one alone.",
         ),
         (
-            "b:\n  c: 1\n  d: 1\n  c: 2\n",
-            "The file /etc/x.yaml has the setting c twice (lines 2 and 4): remove one of them.",
+            f"b:\n  {KEY}: 1\n  d: 1\n  {KEY}: 2\n",
+            (
+                "line 4 has a key that its mapping has on line 2 already; which of them the Agent takes is not "
+                "defined, so remove one."
+            ),
         ),
-        ("{a: 1, a: 2}", "The file /etc/x.yaml has the setting a twice (lines 1 and 1): remove one of them."),
-        (f"? {KEY}\n? {KEY}\n", "The file /etc/x.yaml has one key twice (lines 1 and 2): remove one of them."),
-        (b"a: 1\nb: \xff\n", "The file /etc/x.yaml is not UTF-8 text (line 2)."),
-        ("a: 1\n".encode("utf-16"), "The file /etc/x.yaml is not UTF-8 text (line 1)."),
-        ("[" * 60, "The file /etc/x.yaml nests deeper than 50 levels (line 1)."),
-        ("# " * 2**20, "The file /etc/x.yaml has more than 1048576 bytes: it is no file of settings."),
+        (f"? [{KEY}]\n", "line 1 has a key that is a mapping or a list; a setting has a name."),
+        (f"x: &x [{KEY}]\na:\n  <<: *x\n", "line 3 merges (<<) what is no mapping."),
+        (f"a: &a\n  {KEY}: *a\n", "line 1 begins a value that holds itself."),
+        (b"a: 1\nb: \xff\n", "the file is not UTF-8: line 2 has a byte that is no part of a character."),
+        ("a: 1\n".encode("utf-16"), "the file is not UTF-8: line 1 has a byte that is no part of a character."),
+        ("[" * 3000, "the file is nested too deeply to be read."),
+        ("a: " + "[" * 3000 + "]" * 3000, "the file is nested too deeply to be read."),
     ],
 )
 def test_what_is_said_of_a_broken_file(content: str | bytes, said: str) -> None:
-    assert refusal(content) == said
+    assert refusal(content) == f"The file /etc/x.yaml can't be read: {said}"
+    assert secrets_in([KEY], refusal(content)) == []
+
+
+def test_what_is_too_large_is_no_file_of_settings() -> None:
+    assert refusal("# " * 2**20) == "The file /etc/x.yaml has more than 1048576 bytes: it is no file of settings."
+
+
+def test_a_setting_in_capitals_and_in_small_letters_is_refused() -> None:
+    said = (
+        "The file /etc/x.yaml has the setting site on the lines 1 and 3, in capitals and in small letters, which the "
+        "Agent does not tell apart: remove all but one."
+    )
+    assert refusal(f"site: {KEY}\nb: 1\nSITE: {KEY}\n", "site") == said
+    assert refusal("x: &x\n  site: 1\na:\n  SITE: 2\n  <<: *x\n", "a.site").startswith("The file /etc/x.yaml has")
+    # It is no matter of what is not asked for.
+    assert value("site: 1\nb: {c: 1}\nSITE: 2\n", "b.c") == 1
 
 
 def test_a_section_that_is_none() -> None:
@@ -148,20 +182,24 @@ def test_aliases_of_aliases_take_neither_memory_nor_time() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     content = "\n".join([*lines, "site: x", ""])
-    assert value(content, "site") == "x"
-    assert "more values than make sense" in refusal(content, "a11")
+    assert refusal(content, "site").endswith("line 6 begins a value that its aliases make too large.")
 
 
-def test_what_holds_itself_is_refused() -> None:
-    assert "more values than make sense" in refusal("a: &a\n  b: *a\n")
-    assert find("a: &a\n  <<: *a\n", "a.b") is None
+def test_aliases_that_nest_deeper_than_the_text_are_refused() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 600)), "site: x", ""]
+    assert value("\n".join(lines), "site") == "x"
+    assert refusal("\n".join(lines), "a599") == "The setting a599 in the file /etc/x.yaml is nested too deeply."
 
 
 @given(
     st.dictionaries(
         st.text("abcdeXYZ_", min_size=1, max_size=4).map(str.lower),
         st.recursive(
-            st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**40), 2**40)
+            # What is no number to PyYAML is written without quotes.
+            | st.text(max_size=8).filter(lambda text: numbers.in_yaml(text) is None),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=3),
             max_leaves=8,
         ),

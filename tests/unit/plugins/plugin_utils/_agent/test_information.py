@@ -412,6 +412,7 @@ def test_variables_say_how_logs_are_sent(tmp_path: Path, variable: str) -> None:
     [
         ("dogstatsd_port: 8125", {}, []),
         ("dogstatsd_port: '8225'", {"dogstatsd": 8225}, []),
+        ("dogstatsd_port: 0x2021", {"dogstatsd": 8225}, []),
         ("use_dogstatsd: false\ndogstatsd_non_local_traffic: true", {"dogstatsd": 0}, []),
         ("dogstatsd_port: 0\nbind_host: 0.0.0.0\n", {"dogstatsd": 0}, ["apm"]),
         ("expvar_port: 5100\ncmd_port: 5101\nGUI_port: 5102", {"expvar": 5100, "cmd": 5101, "gui": 5102}, []),
@@ -454,6 +455,11 @@ def test_variables_say_how_logs_are_sent(tmp_path: Path, variable: str) -> None:
             "network_devices: {netflow: {enabled: true, listeners: [{flow_type: sflow5, bind_host: localhost}]}}",
             {"sflow5": 6343},
             [],
+        ),
+        (
+            "network_devices.netflow: {enabled: true, listeners: [{flow_type: ipfix, port: 0x1283}]}",
+            {"ipfix": 4739},
+            "ports",
         ),
         ("network_devices: {netflow: {enabled: true}}", {}, []),
         ("network_devices: {netflow: {listeners: [{flow_type: ipfix}]}}", {}, []),
@@ -614,6 +620,14 @@ def endpoints(known: dict[str, t.Any]) -> set[tuple[str, str, int, bool]]:
             f"logs_config: {{additional_endpoints: [{{api_key: {KEY}, Host: x.example.com}}]}}",
             {("logs", "x.example.com", 10516, True)},
         ),
+        (
+            f"x: &x {{'https://app.datadoghq.eu': [{KEY}]}}\nadditional_endpoints: {{<<: *x}}",
+            {(name, "app.datadoghq.eu", 443, True) for name in ("metrics", "key-check", "flare")},
+        ),
+        (
+            "x: &x {Host: x.example.com}\nlogs_config: {additional_endpoints: [{<<: *x, Port: 0x10}]}",
+            {("logs", "x.example.com", 16, True)},
+        ),
         ("network_devices: {metadata: {dd_url: x.example.com}}", {("network-devices", "x.example.com", 443, False)}),
         (
             "network_devices: {netflow: {forwarder: {logs_dd_url: 'x.example.com:1'}}}",
@@ -718,6 +732,13 @@ forwarder_outdated_file_in_days: 3
     assert known["buffering"] == {**expected, "disk_bytes": 4}
 
 
+@pytest.mark.parametrize(
+    ("text", "number"), [("64_000_000", 64000000), ("5e8", 500000000), ("0x10", 16), ("'0x10'", 16), ("'1_0'", 10)]
+)
+def test_a_size_is_a_number_as_the_agent_reads_it(tmp_path: Path, text: str, number: int) -> None:
+    assert told(tmp_path, f"forwarder_storage_max_size_in_bytes: {text}\n")["buffering"]["disk_bytes"] == number
+
+
 # --- Agent 5 ----------------------------------------------------------------------------------------------------------
 
 
@@ -801,6 +822,12 @@ def test_agent_5_as_shipped(tmp_path: Path) -> None:
             f"proxy: {{https: 'http://{KEY}:x'}}",
             1,
             "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT.",
+        ),
+        ("dogstatsd_port: '5e3'", 1, "the setting dogstatsd_port is not a whole number."),
+        (
+            "forwarder_storage_max_size_in_bytes: 0x8000000000000000",
+            1,
+            "the setting forwarder_storage_max_size_in_bytes is not a whole number.",
         ),
         (f"proxy: {{no_proxy: [[{KEY}]]}}", 1, "the setting proxy.no_proxy is not a list of texts."),
         (f"site: {KEY}", 1, "the setting site is not the name of a site, such as datadoghq.eu."),
