@@ -70,11 +70,7 @@ class YamlDocument:
     def __init__(self, path: str, content: bytes) -> None:
         """Raises :class:`AgentFileError`."""
         self.path = path
-        text = _decoded(path, content)
-        try:
-            self._root = yaml_text.Document(text).node
-        except AgentYamlError as error:
-            raise _unreadable(path, error) from None
+        self._root = _document(path, _decoded(path, content)).node
         # By node, as aliases make many of few.
         self._members: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
 
@@ -162,11 +158,20 @@ def _decoded(path: str, content: bytes) -> str:
     try:
         return yaml_text.decoded(content)[1]
     except AgentYamlError as error:
-        raise _unreadable(path, error) from None
+        why = str(error)
+    raise _unreadable(path, why)
 
 
-def _unreadable(path: str, error: AgentYamlError) -> AgentFileError:
-    why = str(error)
+def _document(path: str, text: str) -> yaml_text.Document:
+    try:
+        return yaml_text.Document(text)
+    except AgentYamlError as error:
+        why = str(error)
+    # Raised here, as what that was raised from quotes the file.
+    raise _unreadable(path, why)
+
+
+def _unreadable(path: str, why: str) -> AgentFileError:
     return AgentFileError(f"The file {path} can't be read: {why[:1].lower()}{why[1:]}")
 
 

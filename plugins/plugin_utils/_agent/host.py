@@ -43,6 +43,9 @@ _SAID = re.compile(r"Agent\s+v?(\d\S*)")
 
 _OWNER = re.compile(r"(\S+) (\S+)")
 
+# The file of variables that the Agent's own units name.
+_VARIABLES = "/etc/datadog-agent/environment"
+
 # What means something to a shell, but for the signs of a pattern.
 _NOT_OF_A_PATTERN = re.compile(r"([^\w/.*?[\]-])", re.ASCII)
 
@@ -83,6 +86,7 @@ class AgentHost(abc.ABC):
         self.action: t.Any = action
         self.task_vars = {} if task_vars is None else task_vars
         self.facts: dict[str, t.Any] = {}
+        self._expected: list[str] = []
 
     @property
     @abc.abstractmethod
@@ -114,6 +118,10 @@ class AgentHost(abc.ABC):
     @abc.abstractmethod
     def owner(self, path: str) -> Owner | None:
         """Whose the file *path* is; None where the platform has no such thing or there is no such file."""
+
+    def expect(self, paths: t.Iterable[str]) -> None:
+        """Say which files will be asked for, before anything is: a host may tell of them all in one answer."""
+        self._expected.extend(paths)
 
     def read_if_there(self, path: str) -> bytes | None:
         """As :meth:`read`, for a file that most hosts do not have. Raises :class:`AgentHostError`."""
@@ -192,7 +200,8 @@ class PosixHost(AgentHost):
         if not units:
             script = self.read(f"/etc/default/{self.service}") if self._told["init"].strip() else None
             return {CORE: environment.wanted(environment.exported_in_script(script))} if script else {}
-        files = self._files({pattern for unit in units.values() for pattern in unit.files})
+        patterns = {pattern for unit in units.values() for pattern in unit.files}
+        files = {_VARIABLES: self._told["variables"].splitlines(), **self._files(patterns - {_VARIABLES})}
         contents: dict[str, dict[str, str]] = {}
         found = {}
         for process, name in self.services.items():
@@ -209,12 +218,17 @@ class PosixHost(AgentHost):
         return found
 
     def owner(self, path: str) -> Owner | None:
-        said = _OWNER.search(self._shell(f"stat -L -c '%U %G' -- {shlex.quote(path)} 2>/dev/null"))
+        is_told = path in self._expected
+        said = _OWNER.search(self._told[_owner_of(path)] if is_told else self._shell(f"{_owner_of(path)} 2>/dev/null"))
         return Owner(*said.groups()) if said else None
 
     @functools.cached_property
     def _told(self) -> dict[str, str]:
-        """What the host says of itself: ``packages``, ``binaries``, ``init`` (a script for its service), ``units``."""
+        """What the host says of itself, all at once since each command is a way to the host and back.
+
+        ``packages``, ``binaries``, ``init`` (a script for its service), ``units``, ``variables`` (the usual file of
+        them), and the owner of each file that is expected, by the command that asks for it.
+        """
         packages = " ".join(_PACKAGES)
         units = " ".join(f"{name}.service" for name in self.services.values())
         properties = "Id,LoadState,Environment,EnvironmentFiles"
@@ -224,9 +238,11 @@ class PosixHost(AgentHost):
                     f"dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {packages}; "
                     f"rpm -q --qf '%{{NAME}} install ok installed %{{VERSION}}\\n' {packages}"
                 ),
-                "binaries": f'for it in {" ".join(_BINARIES)}; do [ -x "$it" ] && echo "$it"; done',
+                "binaries": _existing(" ".join(_BINARIES), "-x"),
                 "init": f"[ -e /etc/default/{self.service} ] && echo yes",
                 "units": f"systemctl show --no-pager -p {properties} {units}",
+                "variables": _existing(_VARIABLES),
+                **{command: command for command in map(_owner_of, self._expected)},
             }
         )
 
@@ -234,9 +250,7 @@ class PosixHost(AgentHost):
         """The files that there are of each of *patterns*, in the order of their names."""
         # Signs of a pattern must reach the shell, and no other sign may mean anything to it.
         words = {pattern: _NOT_OF_A_PATTERN.sub(r"\\\1", pattern) for pattern in patterns}
-        told = self._parts(
-            {pattern: f'for it in {word}; do [ -e "$it" ] && echo "$it"; done' for pattern, word in words.items()}
-        )
+        told = self._parts({pattern: _existing(word) for pattern, word in words.items()})
         return {pattern: lines.splitlines() for pattern, lines in told.items()}
 
     def _parts(self, commands: t.Mapping[str, str]) -> dict[str, str]:
@@ -360,6 +374,16 @@ def host_of(action: ActionBase, task_vars: dict[str, t.Any] | None) -> AgentHost
     shell: t.Any = action._connection._shell  # noqa: SLF001
     # As ansible-core itself tells.
     return (WindowsHost if getattr(shell, "_IS_WINDOWS", False) else PosixHost)(action, task_vars)
+
+
+def _owner_of(path: str) -> str:
+    """The command that prints whose the file *path* is; nothing where there is none."""
+    return f"stat -L -c '%U %G' -- {shlex.quote(path)}"
+
+
+def _existing(words: str, test: str = "-e") -> str:
+    """The command that prints those files that there are of *words*, which the shell expands."""
+    return f'for it in {words}; do [ {test} "$it" ] && echo "$it"; done'
 
 
 def _release(text: str) -> str | None:

@@ -39,13 +39,17 @@ _NEWEST, _NEWEST_AGENT5 = Version((max(catalog.MAJORS),)), Version((5,))
 def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
     """What is known of the Agent on *host*; its settings are in *path*, or where the platform has them.
 
+    Where no Agent is installed, what one may have left there is nobody's: *path* alone is read.
+
     Raises :class:`AgentHostError`, :class:`AgentFileError` or :class:`SettingError`.
     """
+    host.expect(_expected(host, path))
     agent = host.agent
-    documents = list(_documents(host, path))
+    is_read = agent is not None or path is not None
+    documents = list(_documents(host, path)) if is_read else []
     main = documents[0].path if documents else None
     owner = None if main is None else host.owner(main)
-    settings = Settings(documents, host.environments, host.services)
+    settings = Settings(documents, host.environments if is_read else {}, host.services)
     is_agent5 = bool(documents) and isinstance(documents[0], IniDocument)
     version = Version.parse(agent.version) if agent and agent.version else _NEWEST_AGENT5 if is_agent5 else _NEWEST
     told = _told(settings, version, is_agent5=is_agent5, is_installed=agent is not None)
@@ -82,10 +86,21 @@ def _documents(host: AgentHost, path: str | None) -> t.Iterator[Document]:
         yield IniDocument(path, content)
         return
     yield YamlDocument(path, content)
-    beside = path.removesuffix(base_name(path)) + table.SYSTEM_PROBE
+    beside = _beside(path)
     more = host.read_if_there(beside)
     if more is not None:
         yield YamlDocument(beside, more)
+
+
+def _expected(host: AgentHost, path: str | None) -> list[str]:
+    """Which files may be asked for."""
+    paths = [host.usual_config, host.agent5_config] if path is None else [path]
+    return [*paths, _beside(paths[0])]
+
+
+def _beside(path: str) -> str:
+    """Where the settings of the system probe are, for an Agent whose own are in *path*."""
+    return path.removesuffix(base_name(path)) + table.SYSTEM_PROBE
 
 
 def _told(settings: Settings, version: Version, *, is_agent5: bool, is_installed: bool) -> dict[str, Answer]:

@@ -40,6 +40,9 @@ def value(content: str | bytes, setting: str) -> t.Any:
 def refusal(content: str | bytes, setting: str = "a") -> str:
     with pytest.raises(AgentFileError) as refused:
         find(content, setting)
+    # What a parser says quotes the file, and some of what shows an error shows what it was raised from.
+    context = refused.value.__context__
+    assert context is None or isinstance(context, RecursionError)
     return str(refused.value)
 
 

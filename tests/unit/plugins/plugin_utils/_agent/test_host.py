@@ -109,6 +109,11 @@ def test_whose_a_file_is(linux: LinuxAction, tmp_path: Path) -> None:
     owner = on(linux).owner(str(tmp_path / "it's.yaml"))
     assert owner == Owner((tmp_path / "it's.yaml").owner(), (tmp_path / "it's.yaml").group())
     assert on(linux).owner(str(tmp_path / "none")) is None
+    host = on(linux)
+    host.expect([str(tmp_path / "it's.yaml"), str(tmp_path / "none")])
+    linux.did.clear()
+    assert (host.owner(str(tmp_path / "it's.yaml")), host.owner(str(tmp_path / "none"))) == (owner, None)
+    assert (host.agent, len(linux.did)) == (None, 1)
     assert on(WindowsAction()).owner(YAML) is None
 
 

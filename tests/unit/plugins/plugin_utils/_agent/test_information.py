@@ -30,6 +30,7 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._agent.
     SERVICES,
     Action,
     WindowsAction,
+    program,
     set_up,
 )
 
@@ -136,8 +137,10 @@ def test_a_file_as_it_is_shipped(tmp_path: Path) -> None:
     assert {name: known[name] for name in NOTHING} == NOTHING
 
 
-def test_no_agent_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    action = set_up(tmp_path, package="")
+def test_what_an_agent_left_behind_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = f"site: datadoghq.eu\nbroken: [{KEY}\n"
+    units = {"datadog-agent": {"DD_SITE": "datadoghq.eu"}}
+    action = set_up(tmp_path, left, package="", units=units, datadog_conf=f"[Main]\n{KEY}\n")
     host: t.Any = host_of(t.cast("t.Any", action), {})
     monkeypatch.setattr(type(host), "usual_config", str(tmp_path / "datadog.yaml"))
     monkeypatch.setattr(type(host), "agent5_config", str(tmp_path / "datadog.conf"))
@@ -151,6 +154,32 @@ def test_no_agent_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         None,
     )
     assert known["sources"] == {}
+    assert len(action.did) == 1
+
+
+def test_what_was_asked_for_is_read_where_no_agent_is_installed(tmp_path: Path) -> None:
+    units = {"datadog-agent": {"DD_DOGSTATSD_PORT": "8225"}}
+    known = told(tmp_path, "site: datadoghq.eu\n", package="", units=units)
+    assert (known["installed"], known["products"]) == (False, None)
+    assert (known["site"], known["ports"]) == ("datadoghq.eu", {"dogstatsd": 8225})
+
+
+def test_no_agent_on_windows() -> None:
+    action = WindowsAction(files={r"C:\ProgramData\Datadog\datadog.yaml": b"site: datadoghq.eu\r\n"})
+    assert (told_on(action)["installed"], told_on(action)["site"]) == (False, None)
+    assert told_on(action, r"C:\ProgramData\Datadog\datadog.yaml")["site"] == "datadoghq.eu"
+
+
+def test_a_usual_host_is_asked_twice(tmp_path: Path) -> None:
+    action = set_up(tmp_path, "site: datadoghq.eu\n")
+    unit = "LoadState=loaded\nEnvironmentFiles=/etc/datadog-agent/environment (ignore_errors=yes)\n"
+    program(tmp_path, "systemctl", said="\n".join(f"Id=datadog-agent{of}.service\n{unit}" for of in ("", "-trace")))
+    known = told_on(action, str(tmp_path / "datadog.yaml"))
+    assert (known["site"], known["owner"]) == (
+        "datadoghq.eu",
+        {"user": (tmp_path / "datadog.yaml").owner(), "group": (tmp_path / "datadog.yaml").group()},
+    )
+    assert [isinstance(each, str) for each in action.did] == [True, False]
 
 
 def test_the_file_of_agent_5_is_read_where_there_is_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
