@@ -75,24 +75,56 @@ def site_of(settings: Settings, *, is_agent5: bool) -> Answer:
     return answer
 
 
-def endpoints_of(settings: Settings, site: str | None, transport: str | None, *, is_agent5: bool) -> Answer:
-    """Where data goes instead of, or beside, where the *site* has it go. Raises :class:`SettingError`."""
+def endpoints_of(settings: Settings, site: str | None, transport: str, *, is_agent5: bool) -> Answer:
+    """Where data goes instead of, or beside, where the *site* has it go; logs by *transport*.
+
+    Raises :class:`SettingError`.
+    """
     answer = Answer([])
     if is_agent5:
         for number, (url, setting) in enumerate(_main_urls(settings, is_agent5)):
             _add(answer, table.TARGETS[0], url, _destination(url, setting, _HTTPS), site, is_additional=number > 0)
         return answer
+    host_on_443 = _host_on_443(settings, transport)
     for target in table.TARGETS:
-        if target.needs is not None:
-            needed = settings.flag(target.needs)
-            if needed is None or not needed.value:
-                continue
-        if any(settings.text(other) for other in target.instead_of):
+        if not _counts(settings, target):
             continue
-        usual = table.LOGS_PORTS[transport or "http"] if table.LOGS in target.products else _HTTPS
-        for value, place in _places(settings, target, usual):
+        usual = table.LOGS_PORTS[transport] if table.LOGS in target.products else _HTTPS
+        places = _places(settings, target, usual)
+        if target.setting == table.LOGS_HOST and host_on_443 is not None:
+            places = iter([(host_on_443, _on_443(host_on_443))])
+            _warn_of_its_site(answer, host_on_443, site)
+        for value, place in places:
             _add(answer, target, value, place, site, is_additional=target.is_additional)
     return answer
+
+
+def _counts(settings: Settings, target: table.Target) -> bool:
+    needed = None if target.needs is None else settings.flag(target.needs)
+    if target.needs is not None and (needed is None or not needed.value):
+        return False
+    return not any(settings.text(other) for other in target.instead_of)
+
+
+def _host_on_443(settings: Settings, transport: str) -> Value | None:
+    """The host that logs over TCP go to on 443 where LOGS_443 is on; it takes the place of LOGS_HOST."""
+    switch = settings.flag(table.LOGS_443) if transport == "tcp" else None
+    if switch is None or not switch.value:
+        return None
+    return settings.text(table.LOGS_443_HOST) or _with(switch, table.LOGS_443_USUAL_HOST)
+
+
+def _on_443(host: Value) -> Destination | None:
+    place = _destination(host, table.LOGS_443_HOST, _HTTPS)
+    return None if place is None else place._replace(port=_HTTPS)
+
+
+def _warn_of_its_site(answer: Answer, host: Value, site: str | None) -> None:
+    if host.value == table.LOGS_443_USUAL_HOST and (site or catalog.US1) != catalog.US1:
+        answer.warnings.append(
+            f"With {table.LOGS_443.name} ({host.source}) the Agent sends logs to {host.value}, which is not of the "
+            f"site {site}: set {table.LOGS_443_HOST.name}, or switch it off."
+        )
 
 
 def proxy_of(settings: Settings, *, is_agent5: bool) -> Answer:

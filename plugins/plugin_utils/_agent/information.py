@@ -116,9 +116,14 @@ def _told(settings: Settings, version: Version, *, is_agent5: bool, is_installed
         "non_local_traffic": opened,
         "proxy": proxy_of(settings, is_agent5=is_agent5),
         "no_proxy": no_proxy_of(settings),
-        "endpoints": endpoints_of(settings, site.value, transport.value, is_agent5=is_agent5),
+        "endpoints": endpoints_of(settings, site.value, transport.value or _preferred(version), is_agent5=is_agent5),
         "buffering": _buffering(settings),
     }
+
+
+def _preferred(version: Version) -> str:
+    """How a release sends logs unless it is told."""
+    return next(name for name, agents in catalog.LOGS_TRANSPORTS if version in agents)
 
 
 def _buffering(settings: Settings) -> Answer:
@@ -131,10 +136,10 @@ def _buffering(settings: Settings) -> Answer:
 
 
 def _warnings(settings: Settings, host: AgentHost, *, is_agent5: bool) -> t.Iterator[str]:
-    for setting, sentence in () if is_agent5 else table.BEYOND:
-        value = settings.flag(setting)
-        if value is not None and value.value:
-            yield f"{setting.name} is on ({value.source}): {sentence}"
+    for kind, setting, sentence in () if is_agent5 else table.BEYOND:
+        value = getattr(settings, kind)(setting)
+        if value is not None and value.value not in table.OFF:
+            yield f"{setting.name} is {'on' if kind == 'flag' else 'set'} ({value.source}): {sentence}"
     for name in settings.handles:
         yield f"The value of {name} is a handle of a secret backend (ENC[...]): it can't be known here."
     core = settings.environments.get(CORE, {})

@@ -119,7 +119,6 @@ LOGS_TRANSPORTS = (
 # These make the Agent take TCP too, unless it is told to take HTTP.
 LOGS_SOCKS = Setting("logs_config.socks5_proxy_address")
 LOGS_ADDITIONAL = Setting("logs_config.additional_endpoints")
-LOGS_443 = Setting("logs_config.use_port_443")
 
 # --- Where data goes --------------------------------------------------------------------------------------------------
 
@@ -247,6 +246,12 @@ TARGETS = (
 LOGS = "logs"
 LOGS_PORTS = {"http": 443, "tcp": 10516}
 
+# Over TCP, LOGS_443 sends logs to 443 of LOGS_443_HOST instead of LOGS_HOST, whatever the site is.
+LOGS_443 = Setting("logs_config.use_port_443")
+LOGS_443_HOST = Setting("logs_config.dd_url_443")
+LOGS_443_USUAL_HOST = "agent-443-intake.logs.datadoghq.com"
+LOGS_HOST = Setting("logs_config.dd_url")
+
 # --- The Agent's own ports --------------------------------------------------------------------------------------------
 
 # What moves a port, by the port's name; those that are there on request alone are below.
@@ -262,6 +267,9 @@ PORTS = {
     "process-expvar": _process("expvar_port"),
     "process-cmd": _process("cmd_port"),
 }
+
+# What is no port, and what switches nothing on.
+OFF = (0, -1)
 
 # Ports that a setting closes when it is off.
 CLOSED_BY = (
@@ -318,18 +326,39 @@ BUFFERING = {
 
 # --- What nothing else here knows of ----------------------------------------------------------------------------------
 
-BEYOND: tuple[tuple[Setting, str], ...] = (
-    (FIPS, "all data goes to the FIPS proxy of this host, whose own traffic has to be allowed by extra flows."),
-    (Setting("multi_region_failover.enabled"), "where data goes on a failover has to be allowed by extra flows."),
+# What is warned of when it is on, or set to something; ``kind`` is how it is read.
+BEYOND: tuple[tuple[str, Setting, str], ...] = (
+    ("flag", FIPS, "all data goes to the FIPS proxy of this host, whose own traffic has to be allowed by extra flows."),
     (
+        "flag",
+        Setting("multi_region_failover.enabled"),
+        "where data goes on a failover has to be allowed by extra flows.",
+    ),
+    (
+        "flag",
         Setting("runtime_security_config.enabled", program=PROBE, file=SYSTEM_PROBE),
         "the catalog does not know where Workload Protection sends to, which has to be allowed by extra flows.",
     ),
     (
+        "flag",
         Setting("compliance_config.enabled"),
         "the catalog does not know where Cloud Security sends to, which has to be allowed by extra flows.",
     ),
-    (Setting("external_metrics_provider.enabled"), "add the product autoscaling where this is a Cluster Agent."),
+    (
+        "flag",
+        Setting("external_metrics_provider.enabled"),
+        "add the product autoscaling where this is a Cluster Agent.",
+    ),
+    (
+        "port",
+        Setting("health_port"),
+        "on that port the Agent answers health checks of every host, which has to be dealt with by extra flows.",
+    ),
+    (
+        "text",
+        Setting("statsd_forward_host"),
+        "DogStatsD forwards to that host, on the port of statsd_forward_port, which has to be allowed by extra flows.",
+    ),
 )
 
 # --- Agent 5 ----------------------------------------------------------------------------------------------------------

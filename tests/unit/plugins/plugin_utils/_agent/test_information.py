@@ -22,6 +22,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document im
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError, host_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import inform
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import SettingError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 from ansible_collections.netwall.datadog.tests._secrets import found
 from ansible_collections.netwall.datadog.tests._tool import ROOT
@@ -33,7 +34,9 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._agent.
     program,
     set_up,
 )
+from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._documents import DOCUMENT
 
+US1 = catalog.US1
 KEY = "0123456789abcdef" * 2
 PASSWORD = "pa$$" + "/w?rd"
 SHIPPED = ["metrics", "key-check", "flare", "apm", "processes", "containers", "remote-configuration", "ntp"]
@@ -642,6 +645,24 @@ def endpoints(known: dict[str, t.Any]) -> set[tuple[str, str, int, bool]]:
         ("logs_config: {dd_url: b.example.com}", {("logs", "b.example.com", 443, False)}),
         ("logs_config: {dd_url: b.example.com, use_tcp: true}", {("logs", "b.example.com", 10516, False)}),
         (
+            "logs_config: {force_use_tcp: true, use_port_443: true}",
+            {("logs", "agent-443-intake.logs.datadoghq.com", 443, False)},
+        ),
+        (
+            "logs_config: {use_tcp: true, use_port_443: true, dd_url: b.example.com, dd_url_443: c.example.com}",
+            {("logs", "c.example.com", 443, False)},
+        ),
+        (
+            "logs_config: {use_tcp: true, use_port_443: true, logs_dd_url: 'a.example.com:1'}",
+            {("logs", "a.example.com", 1, False)},
+        ),
+        (
+            "logs_config: {use_tcp: true, use_port_443: false, dd_url: b.example.com}",
+            {("logs", "b.example.com", 10516, False)},
+        ),
+        ("logs_config: {force_use_http: true, use_port_443: true}", set()),
+        ("logs_config: {use_port_443: true}", set()),
+        (
             f"logs_config: {{use_http: true, additional_endpoints: [{{api_key: {KEY}, host: example.com, Port: 1}}]}}",
             {("logs", "example.com", 1, True)},
         ),
@@ -721,6 +742,29 @@ def test_variables_say_where_data_goes(tmp_path: Path, variable: str, value: str
     assert {each[1:] for each in endpoints(known)} == {each[1:] for each in expected}
 
 
+def test_a_release_that_sends_logs_over_tcp_unless_it_is_told_does(tmp_path: Path) -> None:
+    known = told(tmp_path, "logs_config: {use_port_443: true}", package="1:7.18.0-1")
+    assert endpoints(known) == {("logs", "agent-443-intake.logs.datadoghq.com", 443, False)}
+    known = told(tmp_path, "logs_config: {dd_url: b.example.com}", package="1:7.18.0-1")
+    assert endpoints(known) == {("logs", "b.example.com", 10516, False)}
+
+
+def test_logs_on_443_that_go_to_another_site_are_warned_of(tmp_path: Path) -> None:
+    yaml = "site: datadoghq.eu\nlogs_config: {use_tcp: true, use_port_443: true}\n"
+    [warning] = told(tmp_path, yaml)["warnings"]
+    assert "sends logs to agent-443-intake.logs.datadoghq.com, which is not of the site datadoghq.eu" in warning
+    assert told(tmp_path, yaml.replace("datadoghq.eu", "datadoghq.com"))["warnings"] == []
+
+
+def test_a_policy_opens_443_for_logs_on_443(tmp_path: Path) -> None:
+    known = told(tmp_path, "logs_enabled: true\nlogs_config: {use_tcp: true, use_port_443: true}\n")
+    names = ("products", "logs_transport", "endpoints")
+    asked = Request(site=US1, agent_version="7.60.0", **{name: known[name] for name in names})
+    flows = {flow.id: flow for flow in build(asked, {US1: DOCUMENT}).flows}
+    assert flows["logs-tcp-443-out"].destinations == ("agent-443-intake.logs.datadoghq.com",)
+    assert "logs-tcp-10516-out" not in flows
+
+
 def test_a_destination_that_a_secret_backend_knows_is_warned_of(tmp_path: Path) -> None:
     known = told(tmp_path, f"additional_endpoints:\n  'ENC[{KEY}]': [{KEY}]\n")
     assert known["endpoints"] == []
@@ -733,11 +777,20 @@ def test_a_destination_that_a_secret_backend_knows_is_warned_of(tmp_path: Path) 
     [
         ("fips: {enabled: true}", "fips.enabled is on (datadog.yaml): all data goes to the FIPS proxy"),
         ("multi_region_failover: {enabled: true}", "multi_region_failover.enabled is on (datadog.yaml)"),
+        ("health_port: 5555", "health_port is set (datadog.yaml): on that port the Agent answers health checks"),
+        ("statsd_forward_host: x", "statsd_forward_host is set (datadog.yaml): DogStatsD forwards to that host"),
         ("compliance_config: {enabled: true}", "the catalog does not know where Cloud Security sends to"),
     ],
 )
 def test_what_the_tables_do_not_know_is_warned_of(tmp_path: Path, yaml: str, said: str) -> None:
     assert said in " ".join(told(tmp_path, yaml)["warnings"])
+
+
+@pytest.mark.parametrize(
+    "yaml", ["health_port: 0", "health_port: -1", "statsd_forward_host: ''", "fips: {enabled: false}"]
+)
+def test_what_is_off_is_not_warned_of(tmp_path: Path, yaml: str) -> None:
+    assert told(tmp_path, yaml)["warnings"] == []
 
 
 def test_no_proxy_counts_where_all_goes_to_the_fips_proxy(tmp_path: Path) -> None:
