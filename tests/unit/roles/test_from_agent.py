@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role makes of an Agent's own settings: real files of them, read by agent_info in one play."""
+"""What the role makes of an Agent's own settings: real files of them, read by agent_info in one play.
+
+No Agent is installed where the tests run: the files count because the user's variable names them.
+"""
 
 from __future__ import annotations
 
@@ -89,6 +92,18 @@ INSTALLED = {
     "sources": {"products": "as shipped, datadog.yaml"},
     "warnings": ["The Agent warns."],
 }
+LEFT_BEHIND = {
+    **INSTALLED,
+    "installed": False,
+    "version": None,
+    "version_source": None,
+    "site": "datadoghq.eu",
+    "products": None,
+    "ports": {"dogstatsd": 8135},
+    "non_local_traffic": {"apm": True},
+    "proxy": "http://192.0.2.99:3128",
+    "sources": dict.fromkeys(("site", "ports", "non_local_traffic", "proxy"), "datadog.yaml"),
+}
 
 
 class Read(t.NamedTuple):
@@ -150,6 +165,14 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         tasks.append(shown(case, {**everywhere, **known, **variables}, "agent"))
     stand_ins: dict[str, dict[str, t.Any]] = {
         "installed": {"__agent_firewall_agent": INSTALLED},
+        # What an Agent left behind when it was removed, and the same where the user names its file.
+        "left behind": {"__agent_firewall_agent": LEFT_BEHIND, "agent_firewall_products": ["metrics"]},
+        "named": {
+            "__agent_firewall_agent": LEFT_BEHIND,
+            "agent_firewall_agent_path": "/etc/datadog-agent/datadog.yaml",
+            "agent_firewall_products": ["metrics"],
+        },
+        "wanted": {"__agent_firewall_agent": LEFT_BEHIND, "agent_firewall_from_agent": True},
         # The plan goes on where the Agent's settings can't be read, from what else is known.
         "unreadable": {
             "__agent_firewall_agent": {"failed": True, "msg": "The file\nis broken."},
@@ -183,6 +206,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
 def test_nothing_fails_that_should_not(read: Read) -> None:
     assert set(read.failed) == {
         "asked in vain",
+        "wanted",
         "nameless relay",
         "nameless proxy",
         "broken",
@@ -223,6 +247,13 @@ def test_the_plan_says_where_each_value_is_from(read: Read) -> None:
     assert {name: read.sources("told")[name] for name in names} == dict.fromkeys(names, "told.yaml")
     assert read.sources("told")["products"] == "agent_firewall_products"
     lines = read.texts["told"].splitlines()
+    for said in (
+        "site datadoghq.eu: told.yaml",
+        "Agent version 7, the newest: built-in default",
+        "products metrics, apm, logs, ntp: agent_firewall_products",
+        "own ports gui off, dogstatsd 8135: told.yaml",
+    ):
+        assert f'"  {said}"' in read.output
     for line in (
         "| site | datadoghq.eu | told.yaml |",
         "| products | metrics, apm, logs, ntp | agent_firewall_products |",
@@ -261,8 +292,22 @@ def test_an_empty_list_of_ports_to_leave_alone_closes_them(read: Read) -> None:
 
 @pytest.mark.parametrize("case", ["unread", "unread text"])
 def test_settings_that_are_not_to_be_read_count_for_nothing(read: Read, case: str) -> None:
-    assert set(read.sources(case).values()) == {"agent_firewall_products", BUILT_IN, f"{BUILT_IN}: the newest Agent 7"}
+    assert set(read.sources(case).values()) == {"agent_firewall_products", BUILT_IN}
     assert read.plans[case]["site"] == "datadoghq.com"
+
+
+def test_settings_count_for_nothing_where_no_agent_is_installed(read: Read) -> None:
+    assert set(read.sources("left behind").values()) == {"agent_firewall_products", BUILT_IN}
+    assert read.plans["left behind"]["flows"] == read.plans["nothing"]["flows"]
+    assert "The Agent warns." not in read.plans["left behind"]["warnings"]
+
+
+def test_settings_count_without_an_agent_where_the_user_names_their_file(read: Read) -> None:
+    sources = read.sources("named")
+    told = {name for name, source in sources.items() if source == "datadog.yaml"}
+    assert told == {"site", "ports", "unmanaged_ports", "proxy"}
+    assert (read.plans["named"]["site"], read.plans["named"]["proxy"]) == ("datadoghq.eu", "192.0.2.99:3128")
+    assert "The Agent warns." in read.plans["named"]["warnings"]
 
 
 def test_settings_that_say_nothing_leave_the_defaults(read: Read) -> None:
@@ -323,6 +368,7 @@ def test_a_name_that_the_host_can_not_resolve_is_an_error_that_names_the_variabl
     ("case", "sentence"),
     [
         ("asked in vain", "agent_firewall_from_agent is true, but the host has no Datadog Agent"),
+        ("wanted", "agent_firewall_from_agent is true, but the host has no Datadog Agent"),
         ("broken", "broken.yaml can't be read: line 3, "),
         ("another type", "dogstatsd_port"),
         ("user lacks networks", "The product snmp needs the option device_networks"),
