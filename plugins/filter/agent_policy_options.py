@@ -97,6 +97,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy_options import choose
+from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError
 
 
 def agent_policy_options(
@@ -111,7 +112,10 @@ def agent_policy_options(
     for name, value in (("input", user), ("agent", agent or {}), ("fallbacks", fallbacks or {})):
         if not isinstance(value, dict):
             raise AnsibleFilterError(f"The {name} of agent_policy_options is a dictionary, not {type(value).__name__}.")
-    return choose(user, agent, fallbacks or {}, prefix=prefix, needs_agent=needs_agent)._asdict()
+    try:
+        return choose(user, agent, fallbacks or {}, prefix=prefix, needs_agent=needs_agent)._asdict()
+    except PolicyError as error:
+        raise AnsibleFilterError(str(error)) from None
 
 
 class FilterModule:

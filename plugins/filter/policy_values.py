@@ -83,6 +83,8 @@ def policy_values(policy: t.Any, chosen: t.Any) -> list[dict[str, t.Any]]:
     for name, value in (("input", policy), ("choice", chosen)):
         if not isinstance(value, dict):
             raise AnsibleFilterError(f"The {name} of policy_values is a dictionary, not {type(value).__name__}.")
+    if not {"options", "sources"} <= chosen.keys():
+        raise AnsibleFilterError("The choice of policy_values is a result of agent_policy_options.")
     return describe(chosen["options"], chosen["sources"], policy)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError
+
 DEFAULT = "built-in default"
 """The source of what nobody says."""
 
@@ -63,6 +65,8 @@ def choose(
 
     None and an empty text say nothing. The user's variables have the names of the options behind *prefix*. Where no
     Agent is installed, the answer counts only unless *needs_agent*: settings may be left behind.
+
+    Raises :class:`PolicyError`.
     """
     known = agent or {}
     counts = known.get("installed", False) or ("installed" in known and not needs_agent)
@@ -108,7 +112,7 @@ def _told(agent: t.Mapping[str, t.Any]) -> dict[str, Row]:
 def _united(user: Row, agent: Row) -> Row:
     """The user's ports, and those of the Agent's that the user does not name, in whichever spelling."""
     if not isinstance(user.value, dict):
-        return user
+        raise PolicyError(f"{user.source} is {user.value!r}; write a dictionary such as {{gui: 5010}}.")
     named = {_slug(name) for name in user.value}
     more = {name: port for name, port in agent.value.items() if _slug(name) not in named}
     return Row({**more, **user.value}, f"{user.source}; {agent.source}")
