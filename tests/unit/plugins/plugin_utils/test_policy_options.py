@@ -53,7 +53,7 @@ AGENT: dict[str, t.Any] = {
     },
     "warnings": ["One.", "Two."],
 }
-FALLBACKS = {
+FALLBACKS: dict[str, list[dict[str, t.Any]]] = {
     "site": [
         {"value": "", "source": "unset"},
         {"value": None, "source": "null"},
@@ -118,7 +118,7 @@ def test_an_empty_value_of_the_user_s_says_that_there_is_none(name: str) -> None
 
 
 def test_an_agent_that_sends_nothing_says_so_but_an_empty_list_of_exceptions_says_nothing() -> None:
-    empty = {"products": [], "ports": {}, "non_local_traffic": {}, "no_proxy": [], "endpoints": []}
+    empty: dict[str, t.Any] = {"products": [], "ports": {}, "non_local_traffic": {}, "no_proxy": [], "endpoints": []}
     choice = chosen(agent={**AGENT, **empty})
     assert choice.options["products"] == []
     for name in ("ports", "unmanaged_ports", "no_proxy", "endpoints"):
