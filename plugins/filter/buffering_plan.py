@@ -102,18 +102,29 @@ options:
 EXAMPLES = r"""
 - name: Show what an outage of six hours needs
   ansible.builtin.debug:
-    msg: "{{ {'outage': '6h'} | netwall.datadog.buffering_plan({'installed': true, 'version': '7.60.0',
-      'path': '/etc/datadog-agent/datadog.yaml'}) }}"
+    msg: "{{ {'outage': '6h'} | netwall.datadog.buffering_plan(agent) }}"
+  vars:
+    # As agent_info returns it.
+    agent: &agent
+      installed: true
+      version: 7.60.0
+      path: /etc/datadog-agent/datadog.yaml
+      buffering:
+        usual_path: /opt/datadog-agent/run/transactions_to_retry
 
 - name: Show why a disk cannot hold what is asked for
   ansible.builtin.debug:
-    msg: "{{ ({'disk': '2GiB'} | netwall.datadog.buffering_plan({'installed': true, 'version': '7.60.0',
-      'path': '/etc/datadog-agent/datadog.yaml'}, disk={'total': 10000000000, 'available': 3000000000})).refusals }}"
+    msg: "{{ ({'disk': '2GiB'} | netwall.datadog.buffering_plan(agent, disk)).refusals }}"
+  vars:
+    agent: *agent
+    disk: {total: 10000000000, available: 3000000000}
 
 - name: Show the settings that sizes of one's own stand for
   ansible.builtin.debug:
-    msg: "{{ ({'memory': '64MB', 'disk': '2GiB', 'disk_ratio': 0.9} | netwall.datadog.buffering_plan({'installed': true,
-      'version': '7.60.0', 'path': '/etc/datadog-agent/datadog.yaml'})).settings }}"
+    msg: "{{ (wishes | netwall.datadog.buffering_plan(agent)).settings }}"
+  vars:
+    wishes: {memory: 64MB, disk: 2GiB, disk_ratio: 0.9}
+    agent: *agent
 """
 
 RETURN = r"""

@@ -29,7 +29,7 @@ options:
       - Without it, it is where the platform has it (C(/etc/datadog-agent/datadog.yaml), or C(datadog.yaml) in the
         folder that the installer for Windows was told, by default C(C:\ProgramData\Datadog)); if there is none, that of
         Agent 5 (C(/etc/dd-agent/datadog.conf), C(C:\ProgramData\Datadog\datadog.conf)).
-    type: str
+    type: path
 attributes:
   check_mode:
     description: It changes nothing.
@@ -170,14 +170,26 @@ buffering:
   description:
     - What is set of the Agent's buffers, each null if it is not set. C(memory_bytes), C(disk_bytes), C(storage_path),
       C(disk_ratio) and C(outdated_days).
+    - C(usual_path) is where it stores if C(storage_path) is not set. C(run_path) moves it, and on Windows what the
+      installer was told; null for Agent 5.
   type: dict
   returned: success
-  sample: {memory_bytes: null, disk_bytes: 2147483648, storage_path: null, disk_ratio: 0.8, outdated_days: null}
+  sample:
+    memory_bytes: null
+    disk_bytes: 2147483648
+    storage_path: null
+    disk_ratio: 0.8
+    outdated_days: null
+    usual_path: /opt/datadog-agent/run/transactions_to_retry
 sources:
   description:
     - Where each of the above from RV(site) to RV(buffering) was found that is not null or empty. The name of a file, or
       of a variable and its service, or V(as shipped) for what the release does by itself.
+    - For RV(buffering) it is a dictionary that has this for each that is set.
   type: dict
   returned: success
-  sample: {site: datadog.yaml, products: "as shipped, DD_LOGS_ENABLED of the service datadog-agent"}
+  sample:
+    site: datadog.yaml
+    products: as shipped, DD_LOGS_ENABLED of the service datadog-agent
+    buffering: {disk_bytes: datadog.yaml}
 """

@@ -17,17 +17,23 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Answer:
-    """``value``: None or empty if nothing tells it. ``warnings``: sentences for the user."""
+    """``value``: None or empty if nothing tells it. ``warnings``: sentences for the user.
+
+    ``parts``: where each part of it was found, where that is told part by part.
+    """
 
     value: t.Any = None
     sources: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    parts: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def found(self, *values: Value | None) -> None:
         """Note that what these say is in the answer."""
         self.sources.extend(value.source for value in values if value is not None and value.source not in self.sources)
 
     @property
-    def source(self) -> str | None:
+    def source(self) -> str | dict[str, str] | None:
         """Where it was found, for a person; None if there is nothing."""
+        if self.parts:
+            return self.parts
         return ", ".join(self.sources) if self.sources and self.value not in (None, {}, []) else None

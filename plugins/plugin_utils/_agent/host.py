@@ -20,6 +20,7 @@ import binascii
 import contextlib
 import functools
 import ntpath
+import posixpath
 import re
 import shlex
 import typing as t
@@ -40,6 +41,8 @@ CORE, TRACE, PROCESS, PROBE = "core", "trace", "process", "probe"
 
 # What an Agent says when it is asked for its version: "Agent 7.60.0 - Commit: …".
 _SAID = re.compile(r"Agent\s+v?(\d\S*)")
+
+_STORAGE = "transactions_to_retry"
 
 _OWNER = re.compile(r"(\S+) (\S+)")
 
@@ -79,7 +82,6 @@ class AgentHost(abc.ABC):
     """
 
     service: str
-    usual_storage: str
     services: t.Mapping[str, str]
 
     def __init__(self, action: ActionBase, task_vars: dict[str, t.Any] | None) -> None:
@@ -97,6 +99,15 @@ class AgentHost(abc.ABC):
     @abc.abstractmethod
     def agent5_config(self) -> str:
         """Where Agent 5 has its datadog.conf."""
+
+    @property
+    @abc.abstractmethod
+    def usual_run(self) -> str:
+        """The folder that an Agent keeps what it needs in while it runs (``run_path``) unless its settings move it."""
+
+    @abc.abstractmethod
+    def storage_in(self, run: str) -> str:
+        """Where an Agent whose ``run_path`` is *run* stores what it could not send (options.go of its forwarder)."""
 
     @abc.abstractmethod
     def read(self, path: str) -> bytes | None:
@@ -165,15 +176,18 @@ class PosixHost(AgentHost):
     """Linux, and what is like it."""
 
     service = "datadog-agent"
-    usual_storage = "/opt/datadog-agent/run/transactions_to_retry"
     usual_config = "/etc/datadog-agent/datadog.yaml"
     agent5_config = "/etc/dd-agent/datadog.conf"
+    usual_run = "/opt/datadog-agent/run"
     services: t.Mapping[str, str] = {
         CORE: "datadog-agent",
         TRACE: "datadog-agent-trace",
         PROCESS: "datadog-agent-process",
         PROBE: "datadog-agent-sysprobe",
     }
+
+    def storage_in(self, run: str) -> str:
+        return posixpath.join(run, _STORAGE)
 
     def read(self, path: str) -> bytes | None:
         return self._slurp("ansible.builtin.slurp", path)
@@ -301,8 +315,11 @@ class WindowsHost(AgentHost):
         return ntpath.join(self._root, "datadog.yaml")
 
     @property
-    def usual_storage(self) -> str:  # type: ignore[override]
-        return ntpath.join(self._root, "run", "transactions_to_retry")
+    def usual_run(self) -> str:
+        return ntpath.join(self._root, "run")
+
+    def storage_in(self, run: str) -> str:
+        return ntpath.join(run, _STORAGE)
 
     def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
         loader = self.action._shared_loader_obj.module_loader  # noqa: SLF001

@@ -30,8 +30,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import Document
     from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHost
 
-ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {"path": {"type": "str"}}
-
 # An Agent whose version nothing tells is taken to be of the newest release, or of the newest that had such a file.
 _NEWEST, _NEWEST_AGENT5 = Version((max(catalog.MAJORS),)), Version((5,))
 
@@ -52,7 +50,7 @@ def inform(host: AgentHost, path: str | None) -> dict[str, t.Any]:
     settings = Settings(documents, host.environments if is_read else {}, host.services)
     is_agent5 = bool(documents) and isinstance(documents[0], IniDocument)
     version = Version.parse(agent.version) if agent and agent.version else _NEWEST_AGENT5 if is_agent5 else _NEWEST
-    told = _told(settings, version, is_agent5=is_agent5, is_installed=agent is not None)
+    told = _told(settings, host, version, is_agent5=is_agent5, is_installed=agent is not None)
     return {
         "installed": agent is not None,
         "version": agent.version if agent else None,
@@ -103,7 +101,9 @@ def _beside(path: str) -> str:
     return path.removesuffix(base_name(path)) + table.SYSTEM_PROBE
 
 
-def _told(settings: Settings, version: Version, *, is_agent5: bool, is_installed: bool) -> dict[str, Answer]:
+def _told(
+    settings: Settings, host: AgentHost, version: Version, *, is_agent5: bool, is_installed: bool
+) -> dict[str, Answer]:
     site = site_of(settings, is_agent5=is_agent5)
     products = products_of(settings, version, site.value) if is_installed else Answer()
     transport = logs_transport_of(settings)
@@ -117,7 +117,7 @@ def _told(settings: Settings, version: Version, *, is_agent5: bool, is_installed
         "proxy": proxy_of(settings, is_agent5=is_agent5),
         "no_proxy": no_proxy_of(settings),
         "endpoints": endpoints_of(settings, site.value, transport.value or _preferred(version), is_agent5=is_agent5),
-        "buffering": _buffering(settings),
+        "buffering": _buffering(settings, host, is_agent5=is_agent5),
     }
 
 
@@ -126,12 +126,17 @@ def _preferred(version: Version) -> str:
     return next(name for name, agents in catalog.LOGS_TRANSPORTS if version in agents)
 
 
-def _buffering(settings: Settings) -> Answer:
+def _buffering(settings: Settings, host: AgentHost, *, is_agent5: bool) -> Answer:
     answer = Answer({})
     for name, (kind, setting) in table.BUFFERING.items():
         value = getattr(settings, kind)(setting)
         answer.value[name] = None if value is None else value.value
-        answer.found(value)
+        if value is not None:
+            answer.parts[name] = value.source
+    run = None if is_agent5 else settings.text(table.RUN_PATH)
+    answer.value["usual_path"] = None if is_agent5 else host.storage_in(host.usual_run if run is None else run.value)
+    if run is not None:
+        answer.parts["usual_path"] = run.source
     return answer
 
 

@@ -323,6 +323,8 @@ BUFFERING = {
     "disk_ratio": ("number", Setting("forwarder_storage_max_disk_ratio")),
     "outdated_days": ("whole", Setting("forwarder_outdated_file_in_days")),
 }
+# The folder in which it stores where the settings name none.
+RUN_PATH = Setting("run_path")
 
 # --- What nothing else here knows of ----------------------------------------------------------------------------------
 

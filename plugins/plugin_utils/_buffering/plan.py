@@ -122,7 +122,7 @@ class Plan:
     @property
     def storage_path(self) -> str:
         """The folder that it will keep it in."""
-        return str(self._in_force("path", self._usual_path()))
+        return str(self._in_force("path", self._known.get("usual_path") or ""))
 
     @property
     def folders(self) -> list[str]:
@@ -322,10 +322,6 @@ class Plan:
     def _is_windows(self) -> bool:
         return re.match(r"[A-Za-z]:", str(self._agent.get("path") or "")) is not None
 
-    def _usual_path(self) -> str:
-        folder = r"C:\ProgramData\Datadog\run" if self._is_windows() else "/opt/datadog-agent/run"
-        return folder + ("\\" if self._is_windows() else "/") + "transactions_to_retry"
-
     def _destinations(self) -> int:
         """How many queues there are: each destination of metrics has its own, with all of the limits."""
         more = {
@@ -338,11 +334,8 @@ class Plan:
     def _is_of_environment(self, name: str) -> bool:
         """Whether the environment of the service sets it; agent_info names the variable as its source."""
         setting = SETTINGS[name]
-        sources = self._agent.get("sources") or {}
-        source = sources.get("buffering") or ""
-        if isinstance(source, dict):
-            source = source.get(setting.fact) or ""
-        return setting.variable in str(source)
+        sources = (self._agent.get("sources") or {}).get("buffering") or {}
+        return str(sources.get(setting.fact) or "").startswith(f"{setting.variable} ")
 
     def _in_force(self, name: str, otherwise: t.Any) -> t.Any:
         """What will hold: what is asked for, else what holds now, else the default."""
@@ -387,7 +380,7 @@ class Plan:
         parts = re.split(r"[\\/]" if self._is_windows() else "/", path)
         is_whole = re.match(r"[A-Za-z]:[\\/]." if self._is_windows() else "/.", path)
         if not is_whole or {".", ".."} & set(parts) or re.search(r"[\x00-\x1f]", path):
-            example = self._usual_path()
+            example = r"D:\Datadog\retry" if self._is_windows() else "/srv/datadog/retry"
             raise units.UnitError(f"is {path!r}, which is no folder's whole path; write one such as {example}.")
         return path.rstrip("\\/") if self._is_windows() else path.rstrip("/")
 

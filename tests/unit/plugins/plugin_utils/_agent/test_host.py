@@ -63,16 +63,16 @@ def test_the_shell_tells_the_platform(linux: LinuxAction) -> None:
 def test_where_things_are(linux: LinuxAction) -> None:
     host = on(linux)
     assert (host.service, host.usual_config) == ("datadog-agent", "/etc/datadog-agent/datadog.yaml")
-    assert host.usual_storage == "/opt/datadog-agent/run/transactions_to_retry"
+    assert host.storage_in(host.usual_run) == "/opt/datadog-agent/run/transactions_to_retry"
     host = on(WindowsAction())
     assert (host.service, host.usual_config) == ("datadogagent", YAML)
-    assert host.usual_storage == r"C:\ProgramData\Datadog\run\transactions_to_retry"
+    assert host.storage_in(host.usual_run) == r"C:\ProgramData\Datadog\run\transactions_to_retry"
 
 
 def test_the_registry_tells_where_things_are_on_windows() -> None:
     host = on(WindowsAction({REGISTRY: {"ConfigRoot": "D:\\Datadog\\"}}))
     assert host.usual_config == r"D:\Datadog\datadog.yaml"
-    assert host.usual_storage == r"D:\Datadog\run\transactions_to_retry"
+    assert host.storage_in(host.usual_run) == r"D:\Datadog\run\transactions_to_retry"
 
 
 # --- Files ------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document im
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError, host_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import inform
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import SettingError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.plan import Plan
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy import build
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Request
 from ansible_collections.netwall.datadog.tests._secrets import found
@@ -41,6 +42,7 @@ KEY = "0123456789abcdef" * 2
 PASSWORD = "pa$$" + "/w?rd"
 SHIPPED = ["metrics", "key-check", "flare", "apm", "processes", "containers", "remote-configuration", "ntp"]
 FLOW_TYPES = "ipfix, netflow5, netflow9, sflow5"
+USUAL_STORAGE = "/opt/datadog-agent/run/transactions_to_retry"
 EXAMPLE = ROOT.parent / "shared" / "data" / "datadog.yaml.example"
 
 
@@ -103,6 +105,7 @@ forwarder_storage_max_size_in_bytes: 1000000
             "storage_path": None,
             "disk_ratio": 0.5,
             "outdated_days": None,
+            "usual_path": "/opt/datadog-agent/run/transactions_to_retry",
         },
         "sources": {
             "site": "datadog.yaml",
@@ -113,7 +116,10 @@ forwarder_storage_max_size_in_bytes: 1000000
             "proxy": "datadog.yaml",
             "no_proxy": "datadog.yaml",
             "endpoints": "datadog.yaml",
-            "buffering": "datadog.yaml, DD_FORWARDER_STORAGE_MAX_DISK_RATIO of the service datadog-agent",
+            "buffering": {
+                "disk_bytes": "datadog.yaml",
+                "disk_ratio": "DD_FORWARDER_STORAGE_MAX_DISK_RATIO of the service datadog-agent",
+            },
         },
         "warnings": [],
     }
@@ -809,9 +815,46 @@ forwarder_storage_max_disk_ratio: 1
 forwarder_outdated_file_in_days: 3
 """
     expected = {"memory_bytes": 1, "disk_bytes": 2, "storage_path": "/x", "disk_ratio": 1.0, "outdated_days": 3}
-    assert told(tmp_path, yaml)["buffering"] == expected
+    known = told(tmp_path, yaml)
+    assert known["buffering"] == {**expected, "usual_path": USUAL_STORAGE}
+    assert known["sources"]["buffering"] == dict.fromkeys(expected, "datadog.yaml")
     known = told_by(tmp_path, {"DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES": "4"}, yaml)
-    assert known["buffering"] == {**expected, "disk_bytes": 4}
+    assert known["buffering"] == {**expected, "disk_bytes": 4, "usual_path": USUAL_STORAGE}
+    assert known["sources"]["buffering"] == {
+        **dict.fromkeys(expected, "datadog.yaml"),
+        "disk_bytes": "DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES of the service datadog-agent",
+    }
+
+
+def test_where_it_stores_unless_it_is_told_where(tmp_path: Path) -> None:
+    known = told(tmp_path, "run_path: /srv/run/\n")
+    assert known["buffering"]["usual_path"] == "/srv/run/transactions_to_retry"
+    assert known["sources"]["buffering"] == {"usual_path": "datadog.yaml"}
+    known = told_by(tmp_path, {"DD_RUN_PATH": "/srv/other"}, "run_path: /srv/run\n")
+    assert known["buffering"]["usual_path"] == "/srv/other/transactions_to_retry"
+
+
+def test_where_it_stores_on_windows() -> None:
+    keys = {REGISTRY: {"ConfigRoot": "D:\\Datadog\\", "AgentVersion": "7.60.0"}}
+    files = {r"D:\Datadog\datadog.yaml": b"site: datadoghq.eu\r\n"}
+    known = told_on(WindowsAction(keys, files))
+    assert known["buffering"]["usual_path"] == r"D:\Datadog\run\transactions_to_retry"
+    files = {r"D:\Datadog\datadog.yaml": b"run_path: E:\\run\r\n"}
+    known = told_on(WindowsAction(keys, files))
+    assert known["buffering"]["usual_path"] == r"E:\run\transactions_to_retry"
+
+
+def test_a_buffer_that_a_variable_sets_is_known_to_the_plan_as_such(tmp_path: Path) -> None:
+    # What is told here is what the plan is given: they have to mean the same by it.
+    known = told_by(tmp_path, {"DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES": "4000000000"}, "run_path: /srv/run\n")
+    plan = Plan({"disk": "1GB"}, known)
+    plan.to_set(None)
+    assert [sentence.partition(" in the")[0] for sentence in plan.refusals] == [
+        "DD_FORWARDER_STORAGE_MAX_SIZE_IN_BYTES"
+    ]
+    plan = Plan({"disk_ratio": 0.9}, known)
+    plan.to_set(None)
+    assert (plan.refusals, plan.storage_path) == ([], "/srv/run/transactions_to_retry")
 
 
 @pytest.mark.parametrize(
@@ -847,6 +890,7 @@ apm_enabled: false
     assert known["non_local_traffic"] == {"dogstatsd": True}
     assert endpoints(known) == {(name, "app.datadoghq.com", 443, True) for name in ("metrics", "key-check", "flare")}
     assert known["warnings"] == []
+    assert set(known["buffering"].values()) == {None}
     assert known["sources"]["site"] == "datadog.conf"
     assert found([KEY, PASSWORD], json.dumps(known)) == []
 

@@ -20,18 +20,24 @@ AGENT: dict[str, t.Any] = {
     "version": "7.60.0",
     "path": "/etc/datadog-agent/datadog.yaml",
     "service": "datadog-agent",
-    "buffering": {"memory_bytes": None, "disk_bytes": None, "storage_path": None, "disk_ratio": None},
+    "buffering": {"usual_path": "/opt/datadog-agent/run/transactions_to_retry"},
     "endpoints": [],
     "sources": {},
 }
-WINDOWS = {**AGENT, "path": r"C:\ProgramData\Datadog\datadog.yaml", "service": "datadogagent"}
+WINDOWS = {
+    **AGENT,
+    "path": r"D:\Datadog\datadog.yaml",
+    "service": "datadogagent",
+    "buffering": {"usual_path": r"D:\Datadog\run\transactions_to_retry"},
+}
 GIB = 2**30
 EMPTY = Disk(100 * GIB, 95 * GIB, 0)
 MEMORY, DISK, PATH, RATIO, DAYS = (setting.name for setting in SETTINGS.values())
 
 
 def planned(wishes: dict[str, t.Any], disk: Disk | None = EMPTY, **agent: t.Any) -> Plan:
-    plan = Plan(wishes, {**AGENT, **agent}, "agent_buffering_")
+    known = {**AGENT["buffering"], **agent.pop("buffering", {})}
+    plan = Plan(wishes, {**AGENT, **agent, "buffering": known}, "agent_buffering_")
     plan.to_set(disk)
     return plan
 
@@ -75,7 +81,7 @@ def test_the_folder_is_the_one_that_will_hold() -> None:
     assert planned({"disk": "1GB"}).storage_path == "/opt/datadog-agent/run/transactions_to_retry"
     assert planned({"disk": "1GB"}, **named).storage_path == "/srv/retry"
     assert planned({"disk": "1GB", "path": "/srv/other"}, **named).storage_path == "/srv/other"
-    assert planned({"disk": "1GB"}, **WINDOWS).storage_path == r"C:\ProgramData\Datadog\run\transactions_to_retry"
+    assert planned({"disk": "1GB"}, **WINDOWS).storage_path == r"D:\Datadog\run\transactions_to_retry"
     assert planned({"disk": "1GB", "path": "D:\\retry\\"}, **WINDOWS).storage_path == r"D:\retry"
 
 
