@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
 
+from ansible_collections.netwall.datadog.plugins.modules import agent_config, agent_info, agent_restart
 from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.plan import DEFAULT_RATE, SETTINGS
 from ansible_collections.netwall.datadog.plugins.plugin_utils._buffering.units import SIZES
 from ansible_collections.netwall.datadog.tests._play import play
@@ -24,7 +27,7 @@ AGENT: dict[str, t.Any] = {
     "path": "/etc/datadog-agent/datadog.yaml",
     "service": "datadog-agent",
     "owner": {"user": "dd-agent", "group": "dd-agent"},
-    "buffering": {},
+    "buffering": {"usual_path": "/opt/datadog-agent/run/transactions_to_retry"},
     "endpoints": [],
     "sources": {},
     "warnings": [],
@@ -91,8 +94,79 @@ def test_a_variable_that_there_is_is_taken(refusals: dict[str, str]) -> None:
     assert "good" not in refusals
 
 
+# --- What is asked of the disk ----------------------------------------------------------------------------------------
+
+
+PLACES = ("it's stored", "link", "file", "none/at/all")
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, t.Any]]:
+    """A folder with what an Agent stores, and what the role finds out about paths in it, by their names."""
+    top = tmp_path_factory.mktemp("disk")
+    stored = top / "it's stored"
+    for name, size in {"a.retry": 3_000_000_000, "of/b c.retry": 5, "of/.hidden.retry": 7, "other": 900}.items():
+        path = stored / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            # Without a byte on the disk.
+            file.truncate(size)
+    stored.chmod(0o750)
+    (top / "link").symlink_to(stored)
+    (top / "file").touch()
+    tasks = []
+    for name in PLACES:
+        place = top / name
+        plan = {"storage_path": str(place), "folders": [str(place), *map(str, place.parents)]}
+        tasks.append(included("posix/disk", {"__agent_buffering_plan": plan}))
+        found = "{'disk': __agent_buffering_disk, 'stat': __agent_buffering_folder.stat}"
+        tasks.append({"ansible.builtin.set_fact": {"places": f"{{{{ places | default([]) + [{found}] }}}}"}})
+    values = play(tmp_path_factory.mktemp("role"), tasks, values=["places"]).values
+    return top, dict(zip(PLACES, values["places"], strict=True))
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_disk_is_the_one_that_the_folder_is_or_will_be_on(asked: tuple[Path, dict[str, t.Any]], name: str) -> None:
+    top, found = asked
+    block, blocks, _available = map(int, found[name]["disk"]["statfs"].split())
+    assert block * blocks == shutil.disk_usage(top).total
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("it's stored", 3_000_000_012), ("link", 3_000_000_012), ("none/at/all", 0)]
+)
+def test_what_is_stored_is_counted(asked: tuple[Path, dict[str, t.Any]], name: str, size: int) -> None:
+    assert int(asked[1][name]["disk"]["stored"]) == size
+
+
+def test_the_folder_is_known(asked: tuple[Path, dict[str, t.Any]]) -> None:
+    top, found = asked
+    folder = {"exists": True, "isdir": True, "mode": "0750", "pw_name": top.owner()}
+    assert (found["it's stored"]["stat"], found["link"]["stat"]) == (folder, folder)
+    assert (found["file"]["stat"]["exists"], found["file"]["stat"]["isdir"]) == (True, False)
+    assert not found["none/at/all"]["stat"]["exists"]
+
+
+def test_all_of_it_is_one_way_to_the_host_and_back() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/agent_buffering/tasks/posix/disk.yml").read_text())
+    assert len([task for task in tasks if "ansible.builtin.set_fact" not in task]) == 1
+
+
+# --- What is described ------------------------------------------------------------------------------------------------
+
+
+def test_variables_of_both_roles_that_mean_the_same_are_alike() -> None:
+    firewall = yaml.safe_load((ROOT / "roles/agent_firewall/meta/argument_specs.yml").read_text())
+    theirs = firewall["argument_specs"]["main"]["options"]["agent_firewall_agent_path"]
+    info = yaml.safe_load(agent_info.DOCUMENTATION)["options"]["path"]
+    config = yaml.safe_load(agent_config.DOCUMENTATION)["options"]["path"]
+    restart = yaml.safe_load(agent_restart.DOCUMENTATION)["options"]["path"]
+    of_each = [OPTIONS["agent_buffering_agent_path"], theirs, info, config, restart]
+    assert {option["type"] for option in of_each} == {"path"}
+
+
 def test_every_variable_has_a_default_and_is_described() -> None:
-    assert list(VARIABLES) == list(OPTIONS) or set(VARIABLES) == set(OPTIONS)
+    assert set(VARIABLES) == set(OPTIONS)
     assert {name: option.get("default") for name, option in OPTIONS.items()} == VARIABLES
 
 
