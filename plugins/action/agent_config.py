@@ -10,8 +10,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import CONFIG
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.configure import ConfigureError, configure
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError, host_of
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.options import OptionError, checked
 
 
 class ActionModule(ActionBase):
@@ -25,8 +27,9 @@ class ActionModule(ActionBase):
         host = host_of(self, task_vars)
         task: t.Any = self._task
         try:
-            result.update(configure(host, task.args, is_check=task.check_mode, is_diff=task.diff))
-        except (ConfigureError, AgentHostError) as error:
+            options = checked("agent_config", task.args, CONFIG)
+            result.update(configure(host, options, is_check=task.check_mode, is_diff=task.diff))
+        except (OptionError, ConfigureError, AgentHostError) as error:
             # As a result, not raised: Ansible shows what an error was raised from.
             result.update(failed=True, msg=str(error))
         if host.facts:

@@ -11,9 +11,11 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import INFO
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.document import AgentFileError
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError, host_of
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import ARGUMENT_SPEC, inform
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import inform
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.options import OptionError, checked
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.values import SettingError
 
 
@@ -24,12 +26,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        action: t.Any = self
-        _validation, options = action.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        task: t.Any = self._task
         host = host_of(self, task_vars)
         try:
-            known = inform(host, options["path"])
-        except (AgentHostError, AgentFileError, SettingError) as error:
+            known = inform(host, checked("agent_info", task.args, INFO)["path"])
+        except (OptionError, AgentHostError, AgentFileError, SettingError) as error:
             raise AnsibleActionFail(str(error)) from None
         result.update(changed=False, **known)
         if host.facts:

@@ -91,8 +91,8 @@ def change_file(path: str, edit: Edit, *, backup: bool, is_check: bool) -> Chang
     name = path if os.path.abspath(path) == target else f"{path}, which is a link to {target},"
     copies: list[str] = []
     try:
-        with _opened(target) as old:
-            content = _everything(old, name)
+        with opened(target) as old:
+            content = everything(old, name)
             new = _edited(content, edit, name)
             if is_check:
                 _see_whether_writable(target)
@@ -102,8 +102,8 @@ def change_file(path: str, edit: Edit, *, backup: bool, is_check: bool) -> Chang
                 # The name that Ansible's own modules give.
                 when = time.strftime("%Y-%m-%d@%H:%M:%S~", time.localtime())
                 copies.append(f"{target}.{os.getpid()}.{when}")
-                _write(copies[0], content, old, lambda: None)
-            _write(target, new, old, lambda: _see_whether_unchanged(name, target, status))
+                write_like(copies[0], content, old)
+            write_like(target, new, old, lambda: _see_whether_unchanged(name, target, status))
     except (OSError, FileChangeError) as error:
         for copy in copies:
             _remove(copy)
@@ -130,7 +130,8 @@ def _sha256(content: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str, flags: int = os.O_RDONLY) -> t.Iterator[int]:
+def opened(path: str, flags: int = os.O_RDONLY) -> t.Iterator[int]:
+    """The file *path* as an open one; raises OSError."""
     # A pipe would keep us waiting for somebody who writes into it.
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -139,7 +140,8 @@ def _opened(path: str, flags: int = os.O_RDONLY) -> t.Iterator[int]:
         os.close(descriptor)
 
 
-def _everything(descriptor: int, name: str) -> bytes:
+def everything(descriptor: int, name: str) -> bytes:
+    """All that is in an open file; raises OSError, and :class:`FileChangeError` if *name* is no ordinary file."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise FileChangeError(f"{name} is no file.")
     parts: list[bytes] = []
@@ -150,8 +152,11 @@ def _everything(descriptor: int, name: str) -> bytes:
         parts.append(part)
 
 
-def _write(path: str, content: bytes, like: int, check: t.Callable[[], None]) -> None:
-    """Put a new file with *content* at *path*, guarded like the open file *like*; *check* may stop it at the last."""
+def write_like(path: str, content: bytes, like: int, check: t.Callable[[], None] = lambda: None) -> None:
+    """Put a new file with *content* at *path*, guarded like the open file *like*; *check* may stop it at the last.
+
+    There is always the whole new one or what was there before. Raises OSError.
+    """
     folder, name = os.path.split(path)
     # It is nobody's but this user's (0600) until it is the file's owner's and has its mode.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".new", dir=folder)
@@ -169,9 +174,13 @@ def _write(path: str, content: bytes, like: int, check: t.Callable[[], None]) ->
     except BaseException:
         _remove(temporary)
         raise
-    # It is there by now; whether it would survive a power cut is all that is left.
-    with contextlib.suppress(OSError), _opened(folder, os.O_DIRECTORY) as opened:
-        os.fsync(opened)
+    sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Have what was done in *folder* survive a power cut, where the file system can do that. It is done by now."""
+    with contextlib.suppress(OSError), opened(folder, os.O_DIRECTORY) as descriptor:
+        os.fsync(descriptor)
 
 
 def _guard(new: int, like: int) -> None:

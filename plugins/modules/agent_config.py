@@ -125,6 +125,11 @@ target:
   type: str
   returned: success
   sample: /etc/datadog-agent/datadog.yaml
+checksum:
+  description: The SHA-256 of the file with the settings as they were asked for, in hexadecimal digits.
+  type: str
+  returned: success
+  sample: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
 changes:
   description:
     - The settings that are not as they were.
@@ -142,24 +147,15 @@ backup_file:
   sample: /etc/datadog-agent/datadog.yaml.4711.2026-03-04@05:06:07~
 """
 
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import CONFIG
 from ansible_collections.netwall.datadog.plugins.module_utils._file_change import Edit, FileChangeError, change_file
-
-ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
-    "settings": {"type": "dict", "required": True},
-    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-    "path": {"type": "path"},
-    "backup": {"type": "bool", "default": False},
-    # All that may be secret is in it.
-    "edit": {"type": "str", "no_log": True},
-}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=CONFIG, supports_check_mode=True)
     path, backup = module.params["path"], module.params["backup"]
     try:
         edit = Edit.from_text(module.params["edit"] or "")

@@ -10,11 +10,13 @@ module: agent_restart
 short_description: Restart a Datadog Agent, and put its settings back if it does not come up with them
 version_added: 0.1.0
 description:
-  - With O(state=prepared), before the file is changed, keeps a copy of it beside it, with its owner, mode and extended
-    attributes.
+  - With O(state=prepared), before the file is changed, keeps a copy of it beside it, with its owner, mode, ACL and
+    other extended attributes, and notes what the file is about to become.
   - With O(state=restarted), afterwards, restarts the Agent and watches it. An Agent has come up if it is up at once,
     and O(settle) seconds later still with the same main process. Where it has not, the copy takes the place of the
     file, the Agent is restarted with the old settings, and the module fails.
+  - The copy takes the place of nothing but what was noted. Where somebody else has changed the file since, both stay as
+    they are, and the module fails and names them.
   - The copy is there until the Agent has come up. A run that was cut off after the file was changed is completed by the
     next one, since RV(is_due) then says that a restart is due.
   - An Agent that does not run is left so. Its new settings count when it is started.
@@ -40,12 +42,12 @@ options:
       - The Agent's service.
     type: str
     required: true
-  change:
+  checksum:
     description:
-      - With O(state=prepared), whether the file is about to be changed. Otherwise it is only asked whether a restart is
-        due.
-    type: bool
-    default: true
+      - With O(state=prepared), the SHA-256 that the file will have when it is changed, which
+        M(netwall.datadog.agent_config) returns in check mode. Without it nothing is about to be changed, and it is only
+        asked whether a restart is due.
+    type: str
   settle:
     description:
       - For how many seconds the Agent must stay up, at most V(600).
@@ -65,13 +67,28 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: See what the file is about to become
+  netwall.datadog.agent_config:
+    settings:
+      forwarder_storage_max_size_in_bytes: 500000000
+    path: /etc/datadog-agent/datadog.yaml
+  check_mode: true
+  register: planned
+
 - name: The settings of before can be put back
   netwall.datadog.agent_restart:
     state: prepared
     path: /etc/datadog-agent/datadog.yaml
     service: datadog-agent
+    checksum: "{{ planned.checksum }}"
 
-- name: The Agent runs with the settings of now
+- name: The settings are others
+  netwall.datadog.agent_config:
+    settings:
+      forwarder_storage_max_size_in_bytes: 500000000
+    path: /etc/datadog-agent/datadog.yaml
+
+- name: The Agent runs with them
   netwall.datadog.agent_restart:
     path: /etc/datadog-agent/datadog.yaml
     service: datadog-agent
@@ -96,68 +113,30 @@ is_put_back:
   returned: with O(state=restarted)
 """
 
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import ARGUMENT_SPEC, fault
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import (
-    Service,
-    ServiceError,
-    restart,
-    service_called,
-)
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.way_back import WayBack, WayBackError
-
-
-def prepare(way_back: WayBack, service: Service, changes: bool, is_checked: bool) -> dict[str, t.Any]:
-    """Keep the copy if the file *changes*, and say whether a restart is due from before."""
-    status = service.status()
-    is_due = way_back.is_needed()
-    if not is_checked and not is_due:
-        # A copy of what is still so is that of a run which was cut off before it changed anything.
-        way_back.forget()
-        if changes:
-            way_back.keep()
-    return {"changed": False, "is_running": not status.is_stopped, "is_due": is_due, "user": status.user}
-
-
-def restart_or_put_back(way_back: WayBack, service: Service, settle: float, is_checked: bool) -> dict[str, t.Any]:
-    """Restart the Agent if it runs; where it does not come up, put the file back and restart it again."""
-    status = service.status()
-    result = {"changed": not status.is_stopped, "is_running": not status.is_stopped, "user": status.user}
-    result["is_put_back"] = False
-    if is_checked:
-        return result
-    why = "" if status.is_stopped else restart(service, settle)
-    if not why:
-        way_back.forget()
-        return result
-    msg = f"The Agent did not come up with its new settings. {why}"
-    if not way_back.exists():
-        return dict(result, failed=True, msg=f"{msg} What it said: {service.log}.")
-    way_back.take()
-    again = restart(service, settle)
-    msg += f" {way_back.path} is as it was before, "
-    msg += f"but with it the Agent did not come up either. {again}" if again else "and the Agent runs with it."
-    return dict(result, failed=True, is_put_back=True, msg=f"{msg} What it said: {service.log}.")
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import FormerError, FormerFile
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import RESTART, fault
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.restart import prepare, restart_or_put_back
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import ServiceError, service_called
 
 
 def main() -> None:
     """Do what the options say."""
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=RESTART, supports_check_mode=True)
     asked = module.params
     msg = fault(asked)
     if msg:
         module.fail_json(msg=msg)
-    way_back = WayBack(asked["path"])
+    former = FormerFile(asked["path"])
     try:
         service = service_called(asked["service"])
         if asked["state"] == "prepared":
-            result = prepare(way_back, service, asked["change"], module.check_mode)
+            result = prepare(former, service, asked["checksum"], module.check_mode)
         else:
-            result = restart_or_put_back(way_back, service, asked["settle"], module.check_mode)
-    except (ServiceError, WayBackError) as error:
+            result = restart_or_put_back(former, service, asked["settle"], module.check_mode)
+    except (ServiceError, FormerError) as error:
         module.fail_json(msg=str(error))
     if result.pop("failed", False):
         module.fail_json(**result)

@@ -4,22 +4,33 @@
 
 # This module is private to the netwall.datadog collection.
 
-"""The options of agent_restart, which its action plugin reads itself where the host has no Python."""
+"""The options of the modules for an Agent, which their action plugins read, too."""
 
 from __future__ import annotations
 
 import typing as t
 
-ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
+INFO: dict[str, dict[str, t.Any]] = {"path": {"type": "path"}}
+
+CONFIG: dict[str, dict[str, t.Any]] = {
+    "settings": {"type": "dict", "required": True},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "path": {"type": "path"},
+    "backup": {"type": "bool", "default": False},
+    # All that may be secret is in it.
+    "edit": {"type": "str", "no_log": True},
+}
+
+RESTART: dict[str, dict[str, t.Any]] = {
     "state": {"type": "str", "choices": ["prepared", "restarted"], "default": "restarted"},
     "path": {"type": "path", "required": True},
     "service": {"type": "str", "required": True},
-    "change": {"type": "bool", "default": True},
+    "checksum": {"type": "str"},
     "settle": {"type": "float", "default": 10},
 }
 
 
 def fault(options: t.Mapping[str, t.Any]) -> str:
-    """What is wrong with the values of *options*, in a sentence; nothing if they are good."""
+    """What is wrong with the values of RESTART in *options*, in a sentence; nothing if they are good."""
     settle = options["settle"]
     return "" if 0 <= settle <= 600 else f"'settle' is {settle:g}; it is from 0 to 600 seconds."

@@ -15,7 +15,6 @@ import typing as t
 
 # A service that says when it has started may take as long as systemd lets it by default.
 _COMMAND_TIMEOUT = 120
-_POLL = 0.25
 
 # Where an Agent's init script notes its main process.
 _PID_FILE = "/opt/datadog-agent/run/agent.pid"
@@ -45,6 +44,10 @@ class Service(t.Protocol):
     def log(self) -> str:
         """Where a person reads what the service said."""
 
+    @property
+    def poll(self) -> float:
+        """The seconds between two looks at it, so that looking costs little."""
+
     def status(self) -> Status:
         """How the service is now. Raises :class:`ServiceError`."""
 
@@ -54,6 +57,8 @@ class Service(t.Protocol):
 
 class Systemd:
     """A service of systemd's."""
+
+    poll = 0.25
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -86,6 +91,8 @@ class Systemd:
 
 class Script:
     """A service that an init script starts."""
+
+    poll = 0.25
 
     def __init__(self, name: str, scripts: str = "/etc/init.d", pid_file: str = _PID_FILE) -> None:
         self.name = name
@@ -138,7 +145,7 @@ def restart(service: Service, settle: float) -> str:
             return f"Its main process ended and was started again within {settle:g} seconds."
         if time.monotonic() >= deadline:
             return ""
-        time.sleep(_POLL)
+        time.sleep(service.poll)
         latest = service.status()
 
 

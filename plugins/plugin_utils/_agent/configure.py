@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
 from ansible_collections.netwall.datadog.plugins.module_utils._file_change import Edit
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHost, WindowsHost
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.secrets import masked
@@ -21,43 +19,34 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.edit i
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.emit import flow
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.errors import AgentYamlError
 
-_OPTIONS = ("settings", "state", "path", "backup", "edit")
-
 
 class ConfigureError(Exception):
     """Nothing was changed; the text is a sentence for the user, without anything that may be secret."""
 
 
-class _Options(t.NamedTuple):
-    settings: t.Mapping[str, t.Any]
-    is_present: bool
-    path: str | None
-    backup: bool
-
-
-def configure(host: AgentHost, args: t.Mapping[str, t.Any], *, is_check: bool, is_diff: bool) -> dict[str, t.Any]:
-    """The result of the module for the options *args* on *host*.
+def configure(host: AgentHost, options: t.Mapping[str, t.Any], *, is_check: bool, is_diff: bool) -> dict[str, t.Any]:
+    """The result of the module for *options*, all of them and checked, on *host*.
 
     Raises :class:`ConfigureError` and :class:`AgentHostError`.
     """
-    options = _options(args)
-    path = options.path or host.usual_config
+    path = options["path"] or host.usual_config
     content = host.read(path)
     if content is None:
         raise ConfigureError(f"There is no file {path} on the host: is an Agent installed, or is its file elsewhere?")
     try:
-        done = edit(content, options.settings, is_present=options.is_present)
+        done = edit(content, options["settings"], is_present=options["state"] == "present")
     except AgentYamlError as error:
         raise ConfigureError(f"{path} is left as it is. {error}") from None
     result: dict[str, t.Any] = {
         "changed": bool(done.changes),
         "path": path,
         "target": path,
+        "checksum": _sha256(done.content),
         "changes": [_shown(change) for change in done.changes],
     }
     if done.changes:
-        wanted = Edit(_sha256(content), _sha256(done.content), done.splices)
-        result.update(_changed(host, path, wanted, options, is_check=is_check))
+        wanted = Edit(_sha256(content), result["checksum"], done.splices)
+        result.update(_changed(host, path, wanted, backup=options["backup"], is_check=is_check))
     if is_diff:
         result["diff"] = {
             "before_header": path,
@@ -68,34 +57,13 @@ def configure(host: AgentHost, args: t.Mapping[str, t.Any], *, is_check: bool, i
     return result
 
 
-def _options(args: t.Mapping[str, t.Any]) -> _Options:
-    """*args* checked; Ansible's own check would repeat a wrong value, which may be secret."""
-    unknown = ", ".join(sorted(str(name) for name in args if name not in _OPTIONS))
-    if unknown:
-        raise ConfigureError(f"agent_config has no option {unknown}; it has settings, state, path and backup.")
-    settings = args.get("settings")
-    if not isinstance(settings, t.Mapping):
-        raise ConfigureError("The option 'settings' has to be a mapping of names to values.")
-    state = args.get("state") or "present"
-    if state not in ("present", "absent"):
-        raise ConfigureError("The option 'state' has to be 'present' or 'absent'.")
-    path = args.get("path")
-    if path is not None and not (isinstance(path, str) and path):
-        raise ConfigureError("The option 'path' has to be the path of a file.")
-    try:
-        backup = boolean(args.get("backup") or False)
-    except TypeError:
-        raise ConfigureError("The option 'backup' has to be true or false.") from None
-    return _Options(settings, state == "present", path, backup)
-
-
-def _changed(host: AgentHost, path: str, wanted: Edit, options: _Options, *, is_check: bool) -> dict[str, t.Any]:
+def _changed(host: AgentHost, path: str, wanted: Edit, *, backup: bool, is_check: bool) -> dict[str, t.Any]:
     """Have the file changed; what the host tells of it."""
     if isinstance(host, WindowsHost):
-        answer = change_windows_file(host, path, wanted, backup=options.backup, is_check=is_check)
+        answer = change_windows_file(host, path, wanted, backup=backup, is_check=is_check)
     else:
         # The module needs no settings: the edit has them.
-        arguments = {"settings": {}, "path": path, "backup": options.backup, "edit": wanted.to_text()}
+        arguments = {"settings": {}, "path": path, "backup": backup, "edit": wanted.to_text()}
         answer = host.run("netwall.datadog.agent_config", arguments, is_secret=True)
     if answer.get("failed"):
         raise ConfigureError(str(answer.get("msg") or f"The host did not change {path} and did not say why."))

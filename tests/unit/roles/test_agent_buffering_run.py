@@ -117,7 +117,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
         tasks.append({"ansible.builtin.shell": f"{look}; {status}", "register": f"left_{name}"})
     tasks.append({"ansible.builtin.command": "/etc/init.d/datadog-agent restart"})
     examples = yaml.safe_load(agent_restart.EXAMPLES)
-    tasks += [{**task, "register": f"example_{number}"} for number, task in enumerate(examples)]
+    named = [{"register": f"example_{number}", **task} for number, task in enumerate(examples)]
+    tasks += named
     names = [task["register"] for task in tasks if "register" in task]
     within = ["unshare", "--mount", "sh", "-euc", WORLD, "-", str(world), str(folder)]
     played = play(folder, tasks, values=["refusals", *names], within=within)
@@ -125,7 +126,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for name in RUNS:
         text, starts, *there, up = played.values[f"left_{name}"]["stdout_lines"]
         left[name] = Left(text, int(starts), up == "up", there)
-    shown = {task["name"]: played.values[f"example_{number}"] for number, task in enumerate(examples)}
+    shown = {task["name"]: played.values[task["register"]] for task in named}
     return Run(left, played.values["refusals"], shown)
 
 
@@ -179,5 +180,9 @@ def test_nothing_else_was_refused(ran: Run) -> None:
 def test_the_examples(ran: Run) -> None:
     prepared = ran.examples["The settings of before can be put back"]
     assert (prepared["changed"], prepared["is_running"], prepared["is_due"]) == (False, True, False)
-    restarted = ran.examples["The Agent runs with the settings of now"]
+    assert (
+        ran.examples["The settings are others"]["checksum"]
+        == ran.examples["See what the file is about to become"]["checksum"]
+    )
+    restarted = ran.examples["The Agent runs with them"]
     assert (restarted["changed"], restarted["is_put_back"]) == (True, False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import CONFIG
 from ansible_collections.netwall.datadog.plugins.modules import agent_config
 from ansible_collections.netwall.datadog.tests._play import play
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
@@ -79,10 +81,7 @@ def test_the_documentation_has_every_option_as_it_is() -> None:
         name: {key: option[key] for key in ("type", "required", "default", "choices") if key in option}
         for name, option in options.items()
     }
-    arguments: dict[str, dict[str, t.Any]] = agent_config.ARGUMENT_SPEC
-    spec = {
-        name: {key: value for key, value in option.items() if key != "no_log"} for name, option in arguments.items()
-    }
+    spec = {name: {key: value for key, value in option.items() if key != "no_log"} for name, option in CONFIG.items()}
     assert documented == spec
 
 
@@ -121,6 +120,7 @@ def test_the_examples(tmp_path: Path) -> None:
         "additional_endpoints": {"https://app.datadoghq.eu": [SECOND_KEY]},
     }
     assert leaks(played.output, KEY, PASSWORD, SECOND_KEY) == []
+    assert results[-1]["checksum"] == hashlib.sha256(path.read_bytes()).hexdigest()
     documented = set(yaml.safe_load(agent_config.RETURN))
     assert documented <= set(results[0])
 
@@ -161,6 +161,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     site = {"site": "datadoghq.eu"}
     new_key = {"api_key": "9a" * 16}
     tasks = [
+        config("foreseen", files["once"], settings=site, check_mode=True),
         config("once", files["once"], settings=site, backup=True),
         config("again", files["once"], settings=site, backup=True),
         config("gone", files["once"], settings=site, state="absent"),
@@ -210,6 +211,12 @@ def test_the_file_and_its_backup_keep_their_mode(results: Results) -> None:
     assert re.fullmatch(r"once\.yaml\.\d+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~", backup.name)
     assert backup.read_text() == SMALL
     assert [stat.S_IMODE(path.stat().st_mode) for path in (backup, results.folder / "once.yaml")] == [0o640, 0o640]
+
+
+def test_what_the_file_will_be_is_told_by_its_checksum(results: Results) -> None:
+    asked = SMALL.replace("# site: datadoghq.com\n", "# site: datadoghq.com\nsite: datadoghq.eu\n")
+    checksum = hashlib.sha256(asked.encode()).hexdigest()
+    assert [results[name]["checksum"] for name in ("foreseen", "once", "again")] == [checksum] * 3
 
 
 def test_check_mode_tells_what_would_be_and_does_nothing(results: Results) -> None:

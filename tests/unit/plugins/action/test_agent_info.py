@@ -13,8 +13,8 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import INFO
 from ansible_collections.netwall.datadog.plugins.modules import agent_info
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.information import ARGUMENT_SPEC
 from ansible_collections.netwall.datadog.tests._play import play
 from ansible_collections.netwall.datadog.tests._secrets import found
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
@@ -85,7 +85,7 @@ def test_the_documentation_has_every_option_and_result_as_it_is(host: Host, tmp_
     assert {
         name: {key: option[key] for key in ("type", "elements", "default") if option.get(key) is not None}
         for name, option in known["doc"]["options"].items()
-    } == ARGUMENT_SPEC
+    } == INFO
     told = play(tmp_path, [info("told", path=host.path)], values=["told"], environment=host.environment).values["told"]
     of_ansible = {"changed", "failed", "warnings", "ansible_facts"}
     assert set(told) - of_ansible == set(known["return"])

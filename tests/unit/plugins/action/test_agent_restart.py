@@ -6,20 +6,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.plugins.action.agent_restart import _WindowsAgent
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import ARGUMENT_SPEC
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import FormerError
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import RESTART
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.restart import prepare, restart_or_put_back
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import ServiceError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.windows_restart import (
+    WindowsFormer,
+    WindowsService,
+)
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
 
 FILE = r"C:\ProgramData\Datadog\datadog.yaml"
-COPY = FILE + ".netwall-before"
+COPY, NOTE = (rf"C:\ProgramData\Datadog\.datadog.yaml.netwall-{name}" for name in ("before", "sha256"))
 OLD, NEW, BAD = "old", "new", "bad"
+
+
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 class Windows:
@@ -40,7 +50,7 @@ class Windows:
         if args["name"] != "datadogagent":
             return {"exists": False, "services": []}
         self.asked_since += 1
-        if self.state == "started" and self.files.get(FILE) == BAD and self.asked_since > 1:
+        if self.restarts and self.files.get(FILE) == BAD and self.asked_since > 1:
             self.state = "stopped"
         user = r".\ddagentuser"
         return {"services": [{"state": self.state, "process_id": self.process, "username": user}]}
@@ -52,7 +62,17 @@ class Windows:
 
     def win_stat(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
         content = self.files.get(args["path"])
-        return {"stat": {"exists": False} if content is None else {"exists": True, "checksum": f"sum of {content}"}}
+        if content is None:
+            return {"stat": {"exists": False}}
+        assert args["checksum_algorithm"] == "sha256"
+        return {"stat": {"exists": True, "checksum": digest(content)}}
+
+    def win_powershell(self, args: dict[str, t.Any]) -> None:
+        path, checksum = args["parameters"]["Path"], args["parameters"]["Checksum"]
+        self.files[path] = self.files.get(path, "") + f"{checksum}\n"
+
+    def read(self, path: str) -> bytes | None:
+        return self.files[path].encode() if path in self.files else None
 
     def win_copy(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
         if args["src"] not in self.files:
@@ -61,77 +81,105 @@ class Windows:
         return {}
 
     def win_file(self, args: dict[str, t.Any]) -> None:
-        del self.files[args["path"]]
+        assert args["state"] == "absent"
+        self.files.pop(args["path"], None)
 
-    def agent(self, service: str = "datadogagent", settle: float = 0.0) -> _WindowsAgent:
-        return _WindowsAgent(t.cast("t.Any", self), FILE, service, settle)
+    usual_config = FILE
+
+    def prepare(
+        self, checksum: str | None, is_checked: bool = False, service: str = "datadogagent"
+    ) -> dict[str, t.Any]:
+        return prepare(*self.parts(service), checksum, is_checked)
+
+    def restart_or_put_back(self, is_checked: bool = False, settle: float = 0.0) -> dict[str, t.Any]:
+        return restart_or_put_back(*self.parts("datadogagent"), settle, is_checked)
+
+    def parts(self, service: str) -> tuple[WindowsFormer, WindowsService]:
+        host = t.cast("t.Any", self)
+        return WindowsFormer(host, FILE), WindowsService(host, service)
+
+    def changed(self, content: str) -> None:
+        """As after a run that changed the file and was cut off."""
+        self.prepare(digest(content))
+        self.files[FILE] = content
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_checked", "files"),
-    [(True, False, {FILE, COPY}), (False, False, {FILE}), (True, True, {FILE})],
+    ("checksum", "is_checked", "files"),
+    [(digest(NEW), False, {FILE, COPY, NOTE}), (None, False, {FILE}), (digest(NEW), True, {FILE})],
 )
-def test_a_copy_is_kept_before_a_change(changes: bool, is_checked: bool, files: set[str]) -> None:
+def test_a_copy_is_kept_before_a_change(checksum: str | None, is_checked: bool, files: set[str]) -> None:
     host = Windows()
-    result = host.agent().prepare(changes, is_checked)
+    result = host.prepare(checksum, is_checked)
     assert result == {"changed": False, "is_running": True, "is_due": False, "user": r".\ddagentuser"}
     assert set(host.files) == files
 
 
 def test_a_restart_that_did_not_come_is_due() -> None:
     host = Windows()
-    host.files.update({COPY: OLD, FILE: NEW})
-    assert host.agent().prepare(False, False)["is_due"]
+    host.changed(NEW)
+    assert host.prepare(None)["is_due"]
     assert host.files[COPY] == OLD
 
 
 def test_a_copy_of_what_is_still_so_is_cleared_away() -> None:
     host = Windows()
-    host.files[COPY] = OLD
-    assert not host.agent().prepare(False, False)["is_due"]
+    host.changed(OLD)
+    assert not host.prepare(None)["is_due"]
     assert set(host.files) == {FILE}
 
 
 def test_an_agent_that_comes_up_has_no_way_back() -> None:
     host = Windows()
-    host.files.update({COPY: OLD, FILE: NEW})
-    result = host.agent().restart_or_put_back(False)
+    host.changed(NEW)
+    result = host.restart_or_put_back()
     assert (result["changed"], result["is_put_back"]) == (True, False)
     assert (host.files, host.restarts) == ({FILE: NEW}, [NEW])
 
 
 def test_an_agent_that_dies_gets_its_settings_back() -> None:
     host = Windows()
-    host.files.update({COPY: OLD, FILE: BAD})
-    result = host.agent(settle=0.5).restart_or_put_back(False)
+    host.changed(BAD)
+    result = host.restart_or_put_back(settle=0.5)
     assert (result["failed"], result["is_put_back"]) == (True, True)
     assert f"It is stopped. {FILE} is as it was before, and the Agent runs with it." in result["msg"]
+    assert result["msg"].endswith(r"What it said: the event log, and C:\ProgramData\Datadog\logs.")
     assert (host.files, host.restarts, host.state) == ({FILE: OLD}, [BAD, OLD], "started")
+
+
+def test_what_somebody_else_has_changed_is_not_thrown_away() -> None:
+    host = Windows()
+    host.changed(NEW)
+    host.files[FILE] = BAD
+    result = host.restart_or_put_back(settle=0.5)
+    assert (result["failed"], result["is_put_back"], host.restarts) == (True, False, [BAD])
+    assert (host.files[FILE], host.files[COPY]) == (BAD, OLD)
+    assert COPY in result["msg"]
 
 
 def test_an_agent_that_was_stopped_stays_so() -> None:
     host = Windows("stopped")
-    host.files.update({COPY: OLD, FILE: NEW})
-    assert not host.agent().restart_or_put_back(False)["changed"]
+    host.changed(NEW)
+    assert not host.restart_or_put_back()["changed"]
     assert (host.files, host.restarts) == ({FILE: NEW}, [])
 
 
 def test_nothing_is_restarted_in_check_mode() -> None:
     host = Windows()
-    assert host.agent().restart_or_put_back(True)["changed"]
+    assert host.restart_or_put_back(True)["changed"]
     assert host.restarts == []
 
 
 def test_a_service_that_is_not_there_is_told() -> None:
-    with pytest.raises(AgentHostError, match="This host has no service other"):
-        Windows().agent("other").prepare(True, False)
+    with pytest.raises(ServiceError, match="This host has no service other"):
+        Windows().prepare(digest(NEW), service="other")
 
 
 def test_a_module_that_fails_is_told() -> None:
     host = Windows()
     host.files.clear()
-    with pytest.raises(AgentHostError, match=r"The module ansible\.windows\.win_copy failed on the host: no such file"):
-        host.agent().prepare(True, False)
+    with pytest.raises(FormerError, match=r"The module ansible\.windows\.win_copy failed on the host: no such file"):
+        host.prepare(digest(NEW))
 
 
 def test_the_documentation_has_every_option_as_it_is() -> None:
@@ -148,4 +196,4 @@ def test_the_documentation_has_every_option_as_it_is() -> None:
         name: {key: option[key] for key in ("type", "choices", "default", "required") if option.get(key)}
         for name, option in options.items()
     }
-    assert documented == ARGUMENT_SPEC
+    assert documented == RESTART

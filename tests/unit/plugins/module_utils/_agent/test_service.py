@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restarting an Agent: what counts as up, what becomes of the file, and how systemd is asked."""
+"""Restarting an Agent: what counts as up, and how systemd and init scripts are asked."""
 
 from __future__ import annotations
 
@@ -19,39 +19,13 @@ from ansible_collections.netwall.datadog.plugins.module_utils._agent.service imp
     Systemd,
     restart,
 )
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.way_back import WayBack
-from ansible_collections.netwall.datadog.plugins.modules.agent_restart import prepare, restart_or_put_back
-
-STOPPED = Status(is_up=False, is_stopped=True, process=0, words="inactive (dead)", user="dd-agent")
-FAILED = STOPPED._replace(words="failed (failed), its last end: exit-code, status 1")
-DYING = Status(is_up=False, is_stopped=False, process=0, words="activating (auto-restart)", user="dd-agent")
-OLD, NEW, BAD = b"old\n", b"new\n", b"bad\n"
-
-
-def running(process: int) -> Status:
-    return Status(is_up=True, is_stopped=False, process=process, words="active (running)", user="dd-agent")
-
-
-class Agent:
-    """An Agent whose service does with each content of its file what `lives` says: statuses, the last for ever."""
-
-    log = "its log"
-
-    def __init__(self, file: Path, lives: dict[bytes, list[Status]], now: Status) -> None:
-        self.file = file
-        self.lives = lives
-        self.coming = [now]
-        self.restarts: list[bytes] = []
-
-    def status(self) -> Status:
-        return self.coming.pop(0) if len(self.coming) > 1 else self.coming[0]
-
-    def restart(self) -> None:
-        content = self.file.read_bytes()
-        self.restarts.append(content)
-        if content not in self.lives:
-            raise ServiceError("'systemctl restart' ended with 1: no.")
-        self.coming = list(self.lives[content])
+from ansible_collections.netwall.datadog.tests.unit.plugins.module_utils._agent._lives import (
+    DYING,
+    FAILED,
+    OLD,
+    Agent,
+    running,
+)
 
 
 @pytest.fixture
@@ -60,21 +34,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "datadog.yaml"
     path.write_bytes(OLD)
     return path
-
-
-def changed(file: Path, content: bytes) -> WayBack:
-    """The way back of a file that has become another."""
-    way_back = WayBack(str(file))
-    way_back.keep()
-    file.write_bytes(content)
-    return way_back
-
-
-LIVES = {
-    OLD: [running(30)],
-    NEW: [running(20)],
-    BAD: [running(40), running(40), DYING, running(41), DYING],
-}
 
 
 # --- What counts as up ------------------------------------------------------------------------------------------------
@@ -96,85 +55,6 @@ def test_up_is_what_stays_up_with_one_process(file: Path, life: list[Status], wh
 
 def test_a_restart_that_fails_is_told(file: Path) -> None:
     assert restart(Agent(file, {}, running(9)), 0) == "'systemctl restart' ended with 1: no."
-
-
-# --- What becomes of the file -----------------------------------------------------------------------------------------
-
-
-def test_an_agent_that_comes_up_has_no_way_back(file: Path) -> None:
-    way_back, agent = changed(file, NEW), Agent(file, LIVES, running(9))
-    result = restart_or_put_back(way_back, agent, 0, False)
-    assert result == {"changed": True, "is_running": True, "user": "dd-agent", "is_put_back": False}
-    assert (file.read_bytes(), way_back.exists(), agent.restarts) == (NEW, False, [NEW])
-
-
-def test_an_agent_that_flaps_gets_its_settings_back(file: Path) -> None:
-    way_back, agent = changed(file, BAD), Agent(file, LIVES, running(9))
-    result = restart_or_put_back(way_back, agent, 1, False)
-    assert (result["failed"], result["is_put_back"], result["changed"]) == (True, True, True)
-    assert result["msg"] == (
-        "The Agent did not come up with its new settings. It is activating (auto-restart). "
-        f"{file} is as it was before, and the Agent runs with it. What it said: its log."
-    )
-    assert (file.read_bytes(), way_back.exists(), agent.restarts) == (OLD, False, [BAD, OLD])
-
-
-def test_an_agent_that_did_not_run_with_the_old_settings_either_is_told_of(file: Path) -> None:
-    lives = {**LIVES, OLD: [FAILED]}
-    result = restart_or_put_back(changed(file, BAD), Agent(file, lives, running(9)), 1, False)
-    assert "is as it was before, but with it the Agent did not come up either. It is failed" in result["msg"]
-
-
-@pytest.mark.parametrize("now", [STOPPED, FAILED])
-def test_an_agent_that_was_stopped_stays_so(file: Path, now: Status) -> None:
-    way_back, agent = changed(file, NEW), Agent(file, LIVES, now)
-    result = restart_or_put_back(way_back, agent, 0, False)
-    assert (result["changed"], result["is_running"], agent.restarts) == (False, False, [])
-    assert (file.read_bytes(), way_back.exists()) == (NEW, False)
-
-
-def test_nothing_is_restarted_in_check_mode(file: Path) -> None:
-    way_back, agent = changed(file, NEW), Agent(file, LIVES, running(9))
-    assert restart_or_put_back(way_back, agent, 0, True)["changed"]
-    assert (agent.restarts, way_back.exists()) == ([], True)
-
-
-def test_without_a_copy_the_failure_alone_is_told(file: Path) -> None:
-    file.write_bytes(BAD)
-    result = restart_or_put_back(WayBack(str(file)), Agent(file, LIVES, running(9)), 1, False)
-    assert (result["failed"], result["is_put_back"], file.read_bytes()) == (True, False, BAD)
-
-
-# --- Before the change, and after a run that was cut off --------------------------------------------------------------
-
-
-def test_a_copy_is_kept_before_a_change(file: Path) -> None:
-    way_back = WayBack(str(file))
-    result = prepare(way_back, Agent(file, LIVES, running(9)), True, False)
-    assert result == {"changed": False, "is_running": True, "is_due": False, "user": "dd-agent"}
-    assert Path(way_back.copy).read_bytes() == OLD
-
-
-@pytest.mark.parametrize(("changes", "is_checked"), [(False, False), (True, True)])
-def test_no_copy_is_kept_where_nothing_changes(file: Path, changes: bool, is_checked: bool) -> None:
-    way_back = WayBack(str(file))
-    prepare(way_back, Agent(file, LIVES, running(9)), changes, is_checked)
-    assert not way_back.exists()
-
-
-@pytest.mark.parametrize("changes", [False, True])
-def test_a_restart_that_did_not_come_is_due_and_goes_back_to_what_the_agent_runs_with(
-    file: Path, changes: bool
-) -> None:
-    way_back = changed(file, NEW)
-    assert prepare(way_back, Agent(file, LIVES, running(9)), changes, False)["is_due"]
-    assert Path(way_back.copy).read_bytes() == OLD
-
-
-def test_a_copy_of_what_is_still_so_is_cleared_away(file: Path) -> None:
-    way_back = changed(file, OLD)
-    assert not prepare(way_back, Agent(file, LIVES, running(9)), False, False)["is_due"]
-    assert not way_back.exists()
 
 
 # --- systemd ----------------------------------------------------------------------------------------------------------
