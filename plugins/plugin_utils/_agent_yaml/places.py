@@ -209,9 +209,11 @@ def replacements(document: Document, entry: Entry, value: t.Any) -> t.Iterator[l
     if not old.is_in_flow and old.style == "lines" and document.line_of(old.start) > key_line:
         yield from _instead_of_lines(document, entry, value, on_line)
     elif old.style == "block":
+        header_end = _header_end(document, old)
+        first = document.line_of(header_end) + 1
         for last in dict.fromkeys((_last_line(document, old.end), _last_line(document, old.kept_end))):
-            cut = [_cut(document, key_line + 1, last)] if last > key_line else []
-            yield from _beside(document, entry, _header_end(document, old), value, on_line, cut)
+            cut = [_cut(document, first, last)] if last >= first else []
+            yield from _beside(document, entry, header_end, value, on_line, cut)
     else:
         yield from _beside(document, entry, old.end, value, on_line, [])
 
@@ -234,8 +236,14 @@ def _beside(
 ) -> t.Iterator[list[Splice]]:
     """Instead of a value that begins on the line of its key and ends at *end*; *cut* is what else of it goes."""
     old = entry.value
-    _start, line_end, _next = document.lines[document.line_of(end)]
-    if emit.is_on_lines(value) and not old.is_in_flow and document.text[entry.key_end : entry.key_end + 1] == ":":
+    line_start = document.lines[document.line_of(old.start)][0]
+    line_end = document.lines[document.line_of(end)][1]
+    if emit.is_on_lines(value) and not old.is_in_flow and entry.key_end < line_start <= old.start - 1:
+        # It stands below its key, and comments may stand in between.
+        if not document.text[line_start : old.start].strip(" "):
+            lines = emit.inner_lines(value, document.column(entry.start))
+            yield [Splice(line_start, end, _newline(document, document.line_of(old.start)).join(lines)), *cut]
+    elif emit.is_on_lines(value) and not old.is_in_flow and document.text[entry.key_end : entry.key_end + 1] == ":":
         has_comment = bool(document.text[end:line_end].strip())
         place = _Place(document.line_of(end), 0)
         below = _new_lines(document, place, emit.inner_lines(value, document.column(entry.start)))
@@ -291,24 +299,41 @@ def _take_out(
     entry = chain[depth]
     container = chain[depth - 1].value if depth else document.root
     if container and container.style == "flow":
-        return [_out_of_brackets(document, container.entries, entry, is_kept=is_kept)]
+        return _out_of_brackets(document, container.entries, entry, is_kept=is_kept)
     # Of a section that is emptied the key alone is left.
     end = entry.key_end if is_section else entry.kept_end if is_kept else entry.end
     lines.update(range(document.line_of(entry.start), _last_line(document, end) + 1))
     return []
 
 
-def _out_of_brackets(document: Document, entries: tuple[Entry, ...], entry: Entry, *, is_kept: bool) -> Splice:
-    """Take *entry* out with the comma before it, or else after it; *is_kept* says to try another way."""
+def _out_of_brackets(document: Document, entries: tuple[Entry, ...], entry: Entry, *, is_kept: bool) -> list[Splice]:
+    """Take *entry* out with the comma before it, or else after it; *is_kept* says to try another way.
+
+    Comments stay: beside the comma they may be about the entry's neighbour.
+    """
     index = entries.index(entry)
+    own = Splice(entry.start, entry.end, "")
+    after = entries[index + 1] if index + 1 < len(entries) else None
     if index:
         before = entries[index - 1].end
-        return Splice(before if is_kept else document.next_token(before), entry.end, "")
-    if len(entries) > 1:
-        return Splice(entry.start, entries[1].start, "")
+        gap = _gap(document, before if is_kept else document.next_token(before), entry.start, "#")
+        if not after or gap.end == entry.start:
+            return [gap, own]
+    if after:
+        # A question mark may belong to the one after it.
+        return [own, _gap(document, entry.end, after.start, "#?")]
     comma = document.next_token(entry.end)
-    has_comma = is_kept and document.text[comma : comma + 1] == ","
-    return Splice(entry.start, comma + 1 if has_comma else entry.end, "")
+    if is_kept and document.text[comma : comma + 1] == ",":
+        return [own, _gap(document, entry.end, comma + 1, "#")]
+    return [own]
+
+
+def _gap(document: Document, start: int, end: int, kept: str) -> Splice:
+    """Take out what is between two entries, or the comma alone if there is one of the letters *kept*."""
+    if not set(kept).intersection(document.text[start:end]):
+        return Splice(start, end, "")
+    comma = document.next_token(start)
+    return Splice(comma, comma + 1, "")
 
 
 def _own_section(document: Document, chain: list[Entry], depth: int) -> list[Splice] | None:

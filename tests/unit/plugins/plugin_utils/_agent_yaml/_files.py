@@ -79,7 +79,7 @@ _PROSE = (
     "# {{ [ & * ! |",
     "#   - item",
 )
-_VALUES: tuple[t.Any, ...] = (
+VALUES: tuple[t.Any, ...] = (
     None,
     True,
     False,
@@ -130,14 +130,14 @@ _VALUES: tuple[t.Any, ...] = (
 )
 
 
-def settings(random: Random, names: t.Sequence[str] = NAMES) -> dict[str, t.Any]:
-    """Some settings, none within another."""
+def settings(random: Random, names: t.Sequence[str] = NAMES, known: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """Some settings, none within another; about every other is of *known* ones, if there are any."""
     wanted: dict[str, t.Any] = {}
     for _number in range(random.choice((1, 1, 1, 2, 3, 5))):
         path = [random.choice(names) for _part in range(random.choice((1, 1, 2, 2, 3)))]
-        name = ".".join(path)
+        name = random.choice(known) if known and random.randrange(2) else ".".join(path)
         if not any(f"{name}.".startswith(f"{other}.") or f"{other}.".startswith(f"{name}.") for other in wanted):
-            wanted[name] = random.choice(_VALUES)
+            wanted[name] = random.choice(VALUES)
     return wanted
 
 
@@ -225,6 +225,7 @@ class Writer:
             self.in_brackets,
             self.in_brackets,
             self.alias,
+            self.block_scalar_below,
             self.null,
             self.null,
             self.below,
@@ -255,6 +256,10 @@ class Writer:
         blanks = ("", "", " " * deeper, " " * (deeper + 2))
         blank = [self.random.choice(blanks) for _number in range(self.random.randrange(3))]
         return [f"{head} {self.anchor(self.anchors)}{style}{self.random.choice(('', '', ' # c'))}", *body, *blank]
+
+    def block_scalar_below(self, head: str, column: int) -> list[str]:
+        first, *rest = self.block_scalar("", column)
+        return [head + self.comment(), *self.odd(column + 1), " " * self.deeper(column) + first.lstrip(" "), *rest]
 
     def quoted(self, head: str, column: int) -> list[str]:
         quote = self.random.choice("'\"")

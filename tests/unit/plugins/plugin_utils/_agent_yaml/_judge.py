@@ -13,6 +13,8 @@ import yaml
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.edit import Edit, edit
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent_yaml.errors import AgentYamlError
 
+from ._bounds import Bounds
+
 if t.TYPE_CHECKING:
     from random import Random
 
@@ -29,7 +31,6 @@ REFUSALS = (
     "stands for a value that is written elsewhere",
     "comes from elsewhere in the file",
     "without changing something else",
-    "one thing to PyYAML",
     "does not allow",
 )
 
@@ -84,6 +85,18 @@ def attempt(content: bytes, wanted: dict[str, t.Any], *, is_present: bool) -> Ed
         raise
 
 
+def judge_bytes(content: bytes, done: Edit, names: t.Iterable[str], *, is_present: bool) -> None:
+    """Check that nothing but what belongs to *names* is another by the bytes, and that the splices tell the same."""
+    rebuilt = bytearray(content)
+    for offset, length, new in reversed(done.splices):
+        rebuilt[offset : offset + length] = new
+    assert bytes(rebuilt) == done.content
+    bounds = Bounds(content.decode("utf-8-sig"))
+    for name in names:
+        (bounds.set if is_present else bounds.unset)(tuple(name.split(".")))
+    bounds.judge(content, done.splices, done.content.decode("utf-8-sig"))
+
+
 def check(content: bytes, wanted: dict[str, t.Any], order: Random) -> str:
     """Check all that is promised about setting and removing *wanted*; what came of it, for counting."""
     done = attempt(content, wanted, is_present=True)
@@ -94,11 +107,7 @@ def check(content: bytes, wanted: dict[str, t.Any], order: Random) -> str:
     for name, value in wanted.items():
         expected = put(expected, name.split("."), value)
     assert Same.form(meaning(done.content)) == Same.form(expected)
-    # The splices say the same as the content.
-    rebuilt = bytearray(content)
-    for offset, length, new in reversed(done.splices):
-        rebuilt[offset : offset + length] = new
-    assert bytes(rebuilt) == done.content
+    judge_bytes(content, done, [change.name for change in done.changes], is_present=True)
     again = edit(done.content, wanted, is_present=True)
     assert again == Edit(done.content, (), ())
     if len(absent) == len(wanted):
@@ -129,6 +138,7 @@ def removed(content: bytes, names: list[str]) -> str:
         return done
     for name in names:
         assert not has(meaning(done.content), name.split("."))
+    judge_bytes(content, done, [change.name for change in done.changes], is_present=False)
     form = Same.form(prune(meaning(done.content)))
     for name in names:
         if has(data, name.split(".")):
