@@ -276,6 +276,7 @@ class Removal(t.NamedTuple):
 def removals(document: Document, path: Path) -> t.Iterator[Removal]:
     """Ways to take *path* out, all parts of which are there."""
     chain = find(document, path)
+    emptied = []
     for is_kept in (False, True):
         lines: set[int] = set()
         depth = len(path) - 1
@@ -288,8 +289,9 @@ def removals(document: Document, path: Path) -> t.Iterator[Removal]:
             splices = _take_out(document, chain, depth, lines, is_kept=is_kept, is_section=True)
         gone = path[: depth + 1] if not section else path[: depth + 2]
         yield Removal(gone, [*splices, *_cuts(document, lines)])
-    if lines:
-        yield Removal(gone, [*splices, *_emptied(document, chain[depth], lines)])
+        if lines:
+            emptied.append(Removal(gone, [*splices, *_emptied(document, chain[depth], lines)]))
+    yield from emptied
 
 
 def _take_out(

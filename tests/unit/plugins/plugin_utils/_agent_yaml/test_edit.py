@@ -197,6 +197,10 @@ def test_what_somebody_adds_to_a_section_of_ours_keeps_it() -> None:
     assert take(text + "  c: 2\n", "a.b") == f"a:{MARK}\n  c: 2\n"
 
 
+def test_braces_stand_for_a_file_that_must_not_be_empty_and_blank_lines_stay() -> None:
+    assert take("c:\n  |-\n  x\n\nsite:\n\n...\n", "site", "c") == "{}\n\n\n...\n"
+
+
 def test_a_section_of_theirs_stays_when_it_is_empty() -> None:
     assert take("a:\n  b: 1  # c\n# d\n", "a.b") == "a:\n# d\n"
 
