@@ -24,13 +24,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.netwall.datadog.tests.integration.secret_search import (
-    AGENTS_FILE,
-    Secret,
-    names_in,
-    search,
-    search_layer,
-)
+from ansible_collections.netwall.datadog.tests._secrets import Secret, found, names_in
+from ansible_collections.netwall.datadog.tests.integration.secret_search import AGENTS_FILE, search, search_layer
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +106,7 @@ def test_escapes_hide_none(secret: Secret, data: st.DataObject) -> None:
         lambda text: text.encode().hex(),
         lambda text: text.encode().hex().upper(),
         lambda text: base64.b64encode(quote(text, safe="").encode()).decode(),
+        lambda text: base64.b64encode(quote_plus(f"a b {text}").encode()).decode(),
         lambda text: base64.b64encode(base64.b64encode(f"proxy: https://agent:{text}@proxy".encode())).decode(),
     ],
 )
@@ -150,6 +146,13 @@ def test_nothing_is_found_where_there_is_nothing(content: bytes) -> None:
 
 def test_a_part_of_one_is_none() -> None:
     assert names_in(KEY.value[:-1].encode(), BOTH) == []
+
+
+@pytest.mark.parametrize("write", [quote, quote_plus, json.dumps])
+def test_a_text_is_searched_for_several_by_their_numbers(write: t.Callable[[str], str]) -> None:
+    spaced = "words of a pass phrase"
+    assert found([KEY.value, spaced], f"before {write(spaced)} after \udcff") == ["secret 1"]
+    assert found([KEY.value, spaced], "nothing of it") == []
 
 
 def test_names_links_and_attributes_of_files_are_looked_at(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -23,7 +22,9 @@ import yaml
 
 from ansible_collections.netwall.datadog.plugins.module_utils._agent.options import CONFIG
 from ansible_collections.netwall.datadog.plugins.modules import agent_config
+from ansible_collections.netwall.datadog.tests._loud import WAYS, Way, loud_play
 from ansible_collections.netwall.datadog.tests._play import play
+from ansible_collections.netwall.datadog.tests._secrets import found
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
 
 EXAMPLE = ROOT.parent / "shared" / "data" / "datadog.yaml.example"
@@ -31,6 +32,7 @@ EXAMPLE = ROOT.parent / "shared" / "data" / "datadog.yaml.example"
 KEY = "0f" * 16
 PASSWORD = "pass" + "phrase/?#" + "word"
 SECOND_KEY = "second" + "-account"
+NEW_KEY = "9a" * 16
 BUFFERING = {
     "forwarder_retry_queue_payloads_max_size": 31457280,
     "forwarder_storage_max_size_in_bytes": 500000000,
@@ -48,28 +50,6 @@ def config(name: str, path: Path, **options: t.Any) -> dict[str, t.Any]:
     }
     asked = {"settings": {}, "path": str(path), **options}
     return {"netwall.datadog.agent_config": asked, "register": name, "ignore_errors": True, **extra}
-
-
-def forms(secret: str) -> set[str]:
-    """*secret* as it stands, URL-encoded, and in base64 wherever it begins within what is encoded."""
-    found = {secret, urllib.parse.quote(secret), urllib.parse.quote(secret, safe=""), json.dumps(secret)[1:-1]}
-    for before in range(3):
-        encoded = base64.b64encode(b"\0" * before + secret.encode()).decode()
-        # The letters at both ends depend on what else is encoded.
-        found.add(encoded[before + bool(before) : (len(encoded.rstrip("=")) - 1) // 4 * 4])
-    return found
-
-
-def leaks(text: str, *secrets: str) -> list[str]:
-    joined = re.sub(r"\\n|\s", "", text)
-    return [form for secret in secrets for form in forms(secret) if form in text or form in joined]
-
-
-def test_the_search_finds_a_secret_in_each_form() -> None:
-    for before in ("", "a", "ab", "abc"):
-        assert leaks(base64.b64encode(f"{before}{KEY}tail".encode()).decode(), KEY)
-    assert leaks(urllib.parse.quote(PASSWORD, safe=""), PASSWORD)
-    assert not leaks("nothing of it", KEY, PASSWORD)
 
 
 # --- What is documented is what happens -----------------------------------------------------------------------------
@@ -119,7 +99,7 @@ def test_the_examples(tmp_path: Path) -> None:
         },
         "additional_endpoints": {"https://app.datadoghq.eu": [SECOND_KEY]},
     }
-    assert leaks(played.output, KEY, PASSWORD, SECOND_KEY) == []
+    assert found([KEY, PASSWORD, SECOND_KEY], played.output) == []
     assert results[-1]["checksum"] == hashlib.sha256(path.read_bytes()).hexdigest()
     documented = set(yaml.safe_load(agent_config.RETURN))
     assert documented <= set(results[0])
@@ -159,7 +139,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     link = folder / "link.yaml"
     link.symlink_to(real)
     site = {"site": "datadoghq.eu"}
-    new_key = {"api_key": "9a" * 16}
+    new_key = {"api_key": NEW_KEY}
     tasks = [
         config("foreseen", files["once"], settings=site, check_mode=True),
         config("once", files["once"], settings=site, backup=True),
@@ -288,15 +268,63 @@ def test_a_file_that_is_refused_is_as_it_was(results: Results) -> None:
     assert (results.folder / "latin.yaml").read_bytes() == b"a: \xfc\n"
 
 
-def test_nothing_that_is_printed_logged_or_returned_has_a_secret(results: Results) -> None:
-    # The log names every task's options nowhere; what it could show is what went to the host and came back.
-    assert leaks(results.output, KEY, PASSWORD, "9a" * 16) == []
-    assert leaks(json.dumps(results.values), KEY, PASSWORD, "9a" * 16) == []
-    assert "EXEC" in results.output
+def test_no_result_and_no_refusal_has_a_secret(results: Results) -> None:
+    assert found([KEY, PASSWORD, NEW_KEY], json.dumps(results.values)) == []
+    assert found([KEY, PASSWORD, NEW_KEY], results.output) == []
 
 
 def test_no_result_has_the_options_of_the_task(results: Results) -> None:
     assert [name for name, value in results.values.items() if "invocation" in value] == []
+
+
+# --- What is shown of it ---------------------------------------------------------------------------------------------
+
+# The module's action, but that it takes no care: of nothing that it does, or of the call that carries the edit.
+CARELESS = """
+import contextlib
+from unittest import mock
+
+from ansible_collections.netwall.datadog.plugins.action.agent_config import ActionModule as AgentConfig
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import host
+
+
+class ActionModule(AgentConfig):
+    def run(self, tmp=None, task_vars=None):
+        careful = host.unseen
+        is_seen = {seen!r}
+
+        def unseen(action):
+            return contextlib.nullcontext() if is_seen or self.is_edit else careful(action)
+
+        run_module = host.AgentHost.run
+
+        def run(agent, module, args, *, is_secret):
+            self.is_edit = module == "netwall.datadog.agent_config"
+            return run_module(agent, module, args, is_secret=is_secret)
+
+        with mock.patch.object(host, "unseen", unseen), mock.patch.object(host.AgentHost, "run", run):
+            return super().run(tmp, task_vars)
+"""
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_nothing_of_the_file_or_its_edit_is_printed_or_logged(tmp_path: Path, way: Way) -> None:
+    (tmp_path / "action_plugins").mkdir()
+    for name, is_seen in (("careless", True), ("careless_once", False)):
+        (tmp_path / "action_plugins" / f"{name}.py").write_text(CARELESS.format(seen=is_seen))
+    tasks = []
+    for name in ("netwall.datadog.agent_config", "careless_once", "careless"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(SMALL)
+        asked = {"settings": "{{ wanted }}", "path": str(path), "backup": True}
+        tasks.append({"name": name, name: asked})
+    wanted = {"api_key": NEW_KEY, "proxy.https": f"http://u:{PASSWORD}@proxy.example.com:3128"}
+    _played, said = loud_play(tmp_path, way, tasks, group_vars={"wanted": wanted})
+    assert yaml.safe_load(path.read_text())["api_key"] == NEW_KEY
+    assert found([KEY, PASSWORD, NEW_KEY], said["netwall.datadog.agent_config"]) == []
+    # Without that care the file is seen in every way, and its edit where arguments are.
+    assert "secret 0" in found([KEY, PASSWORD, NEW_KEY], said["careless"])
+    assert ("secret 2" in found([KEY, PASSWORD, NEW_KEY], said["careless_once"])) is way.is_debugged
 
 
 # --- The file that the Agent ships ----------------------------------------------------------------------------------

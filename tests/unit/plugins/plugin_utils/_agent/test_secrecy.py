@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import typing as t
 
 import pytest
 
-from ansible_collections.netwall.datadog.tests._play import play
+from ansible_collections.netwall.datadog.tests._loud import WAYS, Way, loud_play
 from ansible_collections.netwall.datadog.tests._secrets import found
 
 if t.TYPE_CHECKING:
@@ -21,12 +20,6 @@ if t.TYPE_CHECKING:
 KEY = "fedcba9876543210" * 2
 PASSWORD = "pa$$/word" + "?&="
 CONFIG = f"api_key: {KEY}\nproxy:\n  https: http://user:{PASSWORD}@proxy.example.com:3128\n# é\n"
-
-# What stands for the SSH client: it runs on this machine what it is to run on the other, as any shell there would.
-SSH = """#!/bin/sh
-for last; do :; done
-exec /bin/sh -c "$last"
-"""
 
 # An action plugin as small as can be, which tells no more than how much it read.
 READS = """
@@ -46,13 +39,6 @@ class ActionModule(ActionBase):
         return result
 """
 
-WAYS: dict[str, dict[str, t.Any]] = {
-    "local": {"ansible_connection": "local"},
-    "local, pipelining": {"ansible_connection": "local", "ansible_pipelining": True},
-    "ssh": {"ansible_connection": "ssh", "ansible_ssh_transfer_method": "piped"},
-    "ssh, pipelining": {"ansible_connection": "ssh", "ansible_pipelining": True},
-}
-
 
 @pytest.mark.parametrize("text", [KEY, PASSWORD, "é&x" * 5])
 @pytest.mark.parametrize("around", [("", ""), ("a", "b"), ("ab", ""), ("abc", "xy"), ("", "z"), ("abcd", "abc")])
@@ -63,40 +49,19 @@ def test_the_search_finds_every_form(text: str, around: tuple[str, str]) -> None
     assert not found([text], "nothing " + base64.b64encode(b"or next to nothing").decode())
 
 
-def read(folder: Path, way: str, *, is_secret: bool, **environment: str) -> str:
-    """All that a play prints and logs that reads a host in this *way*."""
-    (folder / "datadog.yaml").write_text(CONFIG)
-    ssh = folder / "ssh"
-    ssh.write_text(SSH)
-    ssh.chmod(0o755)
-    (folder / "action_plugins").mkdir()
-    (folder / "action_plugins/read_agent.py").write_text(READS)
-    variables = {**WAYS[way], "ansible_ssh_executable": str(ssh), "ansible_python_interpreter": shutil.which("python3")}
-    log = folder / "ansible.log"
-    played = play(
-        folder,
-        [
-            {"read_agent": {"path": str(folder / "datadog.yaml"), "secret": is_secret}, "register": "told"},
-        ],
-        values=["told"],
-        group_vars=variables,
-        arguments=["-vvvvvv"],
-        environment={"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_LOG_VERBOSITY": "7", **environment},
-    )
-    told = played.values["told"]
-    assert (told["read"], told["no_log"]) == (len(CONFIG.encode()), False)
-    return played.output + log.read_text()
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("debug", ["false", "true"])
-def test_nothing_that_is_read_is_printed_or_logged(tmp_path: Path, way: str, debug: str) -> None:
-    said = read(tmp_path, way, is_secret=True, ANSIBLE_DEBUG=debug)
-    assert found([KEY, PASSWORD], said) == []
-    # What is around it is as loud as ever.
-    assert ("EXEC" in said) is True
-
-
-def test_without_that_it_would_be(tmp_path: Path) -> None:
-    said = read(tmp_path, "ssh, pipelining", is_secret=False)
-    assert any("base64" in form for form in found([KEY], said))
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_nothing_that_is_read_is_printed_or_logged(tmp_path: Path, way: Way) -> None:
+    path = tmp_path / "datadog.yaml"
+    path.write_text(CONFIG)
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins/read_agent.py").write_text(READS)
+    tasks = [
+        {"name": name, "read_agent": {"path": str(path), "secret": name == "unseen"}, "register": name}
+        for name in ("unseen", "shown")
+    ]
+    played, said = loud_play(tmp_path, way, tasks, values=["unseen", "shown"])
+    for told in played.values.values():
+        assert (told["read"], told["no_log"]) == (len(CONFIG.encode()), False)
+    assert found([KEY, PASSWORD], said["unseen"]) == []
+    # Without that care all is seen, and after it Ansible is as loud as ever.
+    assert found([KEY, PASSWORD], said["shown"]) == ["secret 0", "secret 1"]
