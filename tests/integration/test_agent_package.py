@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version
 from ansible_collections.netwall.datadog.tests._tool import ROOT, run
+from ansible_collections.netwall.datadog.tests._secrets import Secret
 from ansible_collections.netwall.datadog.tests.integration.agent_host import (
     SERVICE,
     AgentHost,
@@ -21,7 +22,7 @@ from ansible_collections.netwall.datadog.tests.integration.agent_host import (
 )
 from ansible_collections.netwall.datadog.tests.integration.conftest import LAB
 from ansible_collections.netwall.datadog.tests.integration.on_host import OnHost
-from ansible_collections.netwall.datadog.tests.integration.secret_search import Secret, search_host, secrets_of
+from ansible_collections.netwall.datadog.tests.integration.secret_search import search_host, secrets_of
 from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import INTERNET, Lab
 
 pytestmark = pytest.mark.lab

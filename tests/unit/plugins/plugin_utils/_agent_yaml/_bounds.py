@@ -55,6 +55,7 @@ class _Walk:
             # The mark of nothing is where the next thing begins, if no sign says that there is nothing.
             start = end = key[1]
         if isinstance(event, yaml.CollectionStartEvent):
+            inner: t.Any
             for inner in self._events:
                 if isinstance(inner, yaml.CollectionEndEvent):
                     end = inner.end_mark.index if is_flow else end
