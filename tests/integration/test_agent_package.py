@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version
-from ansible_collections.netwall.datadog.tests._tool import ROOT, run
 from ansible_collections.netwall.datadog.tests._secrets import Secret
+from ansible_collections.netwall.datadog.tests._tool import ROOT, run
 from ansible_collections.netwall.datadog.tests.integration.agent_host import (
     SERVICE,
     AgentHost,

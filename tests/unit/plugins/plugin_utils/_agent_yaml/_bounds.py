@@ -55,10 +55,9 @@ class _Walk:
             # The mark of nothing is where the next thing begins, if no sign says that there is nothing.
             start = end = key[1]
         if isinstance(event, yaml.CollectionStartEvent):
-            inner: t.Any
             for inner in self._events:
                 if isinstance(inner, yaml.CollectionEndEvent):
-                    end = inner.end_mark.index if is_flow else end
+                    end = t.cast("yaml.Mark", inner.end_mark).index if is_flow else end
                     break
                 end = max(end, self._item(inner, path if is_mapping else None, is_mapping, is_flow or is_in_flow))
         if path is not None:
