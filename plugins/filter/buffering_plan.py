@@ -78,7 +78,9 @@ options:
         default: 0
   folder:
     description:
-      - What the module stat says of the folder, as C(stat) in its result. One that O(user) could not use is refused.
+      - What the module stat says of the folder, as C(stat) in its result. One that O(user) could not use is refused,
+        and one that is not there and neither named by the input nor the Agent's default.
+      - With C(is_guarded) it also says whether nobody but root can change the way to the folder.
     type: dict
   user:
     description:

@@ -125,6 +125,15 @@ class Plan:
         return str(self._in_force("path", self._known.get("usual_path") or ""))
 
     @property
+    def is_storage_ours_to_make(self) -> bool:
+        """Whether a person named that folder, or it is the Agent's own default: root may make it then.
+
+        Any other is a value of datadog.yaml or of a file beside it, which the Agent's user may write, too.
+        """
+        sources = (self._agent.get("sources") or {}).get("buffering") or {}
+        return "path" in self._given or not (self._known.get("storage_path") or "usual_path" in sources)
+
+    @property
     def folders(self) -> list[str]:
         """That folder and all above it: the first that there is lies on the disk that the folder will be on."""
         path = (PureWindowsPath if self._is_windows() else PurePosixPath)(self.storage_path)
@@ -145,6 +154,7 @@ class Plan:
         self._check_releases()
         self._check_environment()
         self._check_sizes()
+        self._check_storage_path()
         if disk and self.stores:
             self._check_disk(disk)
 
@@ -265,6 +275,15 @@ class Plan:
                 f"Set {self._prefix}disk or {self._prefix}outage."
             )
 
+    def _check_storage_path(self) -> None:
+        """Refuse a folder that the host names and nobody could mean, before the host is asked about it."""
+        if not self.stores or "path" in self._given or not self.storage_path:
+            return
+        try:
+            self._folder(self.storage_path)
+        except units.UnitError as error:
+            self._refuse(f"The folder that the Agent stores in, {SETTINGS['path'].name} of its settings, {error}")
+
     def _check_disk(self, disk: Disk) -> None:
         """Refuse a size that the disk cannot hold at the ratio, as the Agent judges it."""
         size, count = self._in_force("disk", 0), self._destinations()
@@ -289,14 +308,23 @@ class Plan:
         )
 
     def check_folder(self, stat: t.Mapping[str, t.Any], user: str) -> None:
-        """Refuse a folder that is there and that the Agent's *user* could not use; it is left as it is.
+        """Refuse a folder that is there and that the Agent's *user* could not use, and one that is not ours to make.
 
-        *stat* is what ansible.builtin.stat says of it; without *user* nothing is known and nothing refused.
+        *stat* is what ansible.builtin.stat says of it, and ``is_guarded``: whether root alone can change the way to it.
+        Without *user* nothing is known of who uses it. A folder that is there is left as it is.
         """
         if not stat.get("exists"):
+            self._check_making(stat, user)
             return
         if not stat.get("isdir"):
             self._refuse(f"{self.storage_path} is no folder. Remove it, or choose another {self._prefix}path.")
+            return
+        if not self.is_storage_ours_to_make and user and stat.get("pw_name", user) != user:
+            self._refuse(
+                f"The Agent's settings have {self.storage_path} as the folder to store in, which belongs to "
+                f"{stat.get('pw_name')} and not to the Agent's user {user}. Give it to {user}, or set "
+                f"{self._prefix}path."
+            )
             return
         mode = int(str(stat.get("mode", "0777")), 8)
         # Who is in its group is not known, nor whom a list beside the mode names; that shows in the group's part.
@@ -306,6 +334,21 @@ class Plan:
             self._refuse(
                 f"{self.storage_path} belongs to {stat.get('pw_name')}, and the Agent's user {user} may not write "
                 f"there (mode {stat.get('mode')}). Give it to {user}, or choose another {self._prefix}path."
+            )
+
+    def _check_making(self, stat: t.Mapping[str, t.Any], user: str) -> None:
+        """Refuse to make a folder with root's rights where that would give them to the Agent's *user*."""
+        if not self.is_storage_ours_to_make:
+            owner = f" and give it to {user}" if user else ""
+            self._refuse(
+                f"The Agent's settings have {self.storage_path} as the folder to store in, which is not there. It is "
+                "not made on their word alone, since the Agent's user may write them: set "
+                f"{self._prefix}path to it, or make it{owner}."
+            )
+        elif not stat.get("is_guarded", True) and user in {"", "root"}:
+            self._refuse(
+                f"{self.storage_path} is not there, and others than root may change a folder on the way to it, so root "
+                f"does not make it. Make it yourself, or choose another {self._prefix}path."
             )
 
     # --- What the host says -------------------------------------------------------------------------------------------
@@ -378,7 +421,8 @@ class Plan:
     def _folder(self, value: object) -> str:
         path = str(value)
         parts = re.split(r"[\\/]" if self._is_windows() else "/", path)
-        is_whole = re.match(r"[A-Za-z]:[\\/]." if self._is_windows() else "/.", path)
+        # What has a $ is another path for a shell, and for some of Ansible's modules.
+        is_whole = re.match(r"[A-Za-z]:[\\/]." if self._is_windows() else r"/[^$]+\Z", path)
         if not is_whole or {".", ".."} & set(parts) or re.search(r"[\x00-\x1f]", path):
             example = r"D:\Datadog\retry" if self._is_windows() else "/srv/datadog/retry"
             raise units.UnitError(f"is {path!r}, which is no folder's whole path; write one such as {example}.")

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import stat
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -141,10 +144,93 @@ def test_what_is_stored_is_counted(asked: tuple[Path, dict[str, t.Any]], name: s
 
 def test_the_folder_is_known(asked: tuple[Path, dict[str, t.Any]]) -> None:
     top, found = asked
-    folder = {"exists": True, "isdir": True, "mode": "0750", "pw_name": top.owner()}
+    # Others may write into the folder of the tests, or one above it.
+    folder = {"exists": True, "isdir": True, "mode": "0750", "pw_name": top.owner(), "is_guarded": False}
     assert (found["it's stored"]["stat"], found["link"]["stat"]) == (folder, folder)
     assert (found["file"]["stat"]["exists"], found["file"]["stat"]["isdir"]) == (True, False)
     assert not found["none/at/all"]["stat"]["exists"]
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+    """Whether root alone can change the way to some folders, by their paths from a folder that is root's alone."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, to have folders that are root's alone")
+    found: dict[str, bool] = {}
+    top = Path(tempfile.mkdtemp(prefix="netwall-datadog-", dir="/opt"))
+    try:
+        top.chmod(0o755)
+        (top / "roots").mkdir()
+        (top / "agents").mkdir()
+        os.chown(top / "agents", 65534, 65534)
+        (top / "agents/roots").mkdir()
+        (top / "everybodys").mkdir()
+        (top / "everybodys").chmod(0o1777)
+        (top / "groups").mkdir()
+        (top / "groups").chmod(0o775)
+        (top / "safe").symlink_to(top / "roots/none")
+        (top / "unsafe").symlink_to(top / "agents/none")
+        names = ["none/at/all", "roots/none", "safe", "agents/none", "agents/roots/none", "everybodys/none"]
+        names += ["groups/none", "unsafe", "unsafe/none"]
+        tasks: list[dict[str, t.Any]] = []
+        for name in names:
+            plan = {"storage_path": str(top / name), "folders": [str(top)]}
+            tasks.append(included("posix/disk", {"__agent_buffering_plan": plan}))
+            kept = f"{{{{ ways | default({{}}) | combine({{'{name}': __agent_buffering_folder.stat.is_guarded}}) }}}}"
+            tasks.append({"ansible.builtin.set_fact": {"ways": kept}})
+        found = play(tmp_path_factory.mktemp("role"), tasks, values=["ways"]).values["ways"]
+    finally:
+        shutil.rmtree(top)
+    return found
+
+
+def test_the_way_is_guarded_where_root_alone_can_change_it(ways: dict[str, bool]) -> None:
+    assert {name for name, is_guarded in ways.items() if is_guarded} == {"none/at/all", "roots/none", "safe"}
+    assert len(ways) == 9
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A folder in which the role was told to make others, for a user to whom a part of it belongs; what failed."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, to make folders for another user")
+    top = Path(tempfile.mkdtemp())
+    top.chmod(0o755)
+    (top / "agents").mkdir()
+    os.chown(top / "agents", 65534, 65534)
+    (top / "roots").mkdir(mode=0o755)
+    (top / "agents/link").symlink_to(top / "roots")
+    (top / "agents/dangling").symlink_to(top / "roots/gone")
+    [making] = yaml.safe_load((ROOT / "roles/agent_buffering/tasks/posix/folder.yml").read_text())
+    # There is no Agent to restart.
+    del making["notify"]
+    tasks = []
+    for name in ("agents/link/retry", "agents/dangling", "agents/run/retry", "roots/it's/retry"):
+        variables = {
+            "__agent_buffering_plan": {"storage_path": str(top / name)},
+            "__agent_buffering_folder": {"stat": {"is_guarded": name.startswith("roots")}},
+            "__agent_buffering_user": "nobody",
+            "__agent_buffering_group": "",
+        }
+        tasks.append({**making, "vars": variables, "register": "made", "ignore_errors": True})
+        kept = f"{{{{ failures | default([]) + ([{name!r}] if made is failed else []) }}}}"
+        tasks.append({"ansible.builtin.set_fact": {"failures": kept}})
+    failures = play(tmp_path_factory.mktemp("role"), tasks, values=["failures"]).values["failures"]
+    return top, failures
+
+
+def test_a_link_of_the_agents_user_leads_root_nowhere(made: tuple[Path, list[str]]) -> None:
+    top, failures = made
+    assert sorted(path.name for path in (top / "roots").iterdir()) == ["it's"]
+    assert failures == ["agents/link/retry", "agents/dangling"]
+
+
+@pytest.mark.parametrize("name", ["agents/run/retry", "roots/it's/retry"])
+def test_the_folder_is_the_agents_users_alone(made: tuple[Path, list[str]], name: str) -> None:
+    top = made[0]
+    found = (top / name).stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o700, 65534)
+    assert (top / "roots/it's").stat().st_uid == 0
 
 
 def test_all_of_it_is_one_way_to_the_host_and_back() -> None:

@@ -295,6 +295,7 @@ def test_nothing_set_is_told(wishes: dict[str, t.Any]) -> None:
         ({"path": "retry"}, "agent_buffering_path is 'retry', which is no folder's whole path"),
         ({"path": "/srv/../etc"}, "which is no folder's whole path"),
         ({"path": "/"}, "which is no folder's whole path"),
+        ({"path": "/srv/$HOME"}, "which is no folder's whole path"),
         ({"disk_ratio": 80}, "agent_buffering_disk_ratio is 80: it is a part of the disk"),
         ({"disk_ratio": 0}, "agent_buffering_disk_ratio is 0"),
         ({"disk_ratio": "most"}, "agent_buffering_disk_ratio is 'most', which is no number"),
@@ -381,6 +382,52 @@ def test_a_folder_that_the_agent_may_use_is_left_as_it_is(user: str, stat: dict[
 def test_a_folder_that_the_agent_could_not_use_is_refused(stat: dict[str, t.Any], said: str) -> None:
     [sentence] = folder("dd-agent", **stat)
     assert said in sentence
+
+
+NAMED_BY_THE_AGENT: list[dict[str, t.Any]] = [
+    {"buffering": {"storage_path": "/etc/cron.d/x"}, "sources": {"buffering": {"storage_path": "datadog.yaml"}}},
+    {"buffering": {"usual_path": "/etc/cron.d/x"}, "sources": {"buffering": {"usual_path": "datadog.yaml"}}},
+]
+
+
+def judged(wishes: dict[str, t.Any], stat: dict[str, t.Any], user: str = "dd-agent", **agent: t.Any) -> list[str]:
+    plan = planned({"disk": "1GB", **wishes}, **agent)
+    plan.check_folder(stat, user)
+    return plan.refusals
+
+
+@pytest.mark.parametrize("agent", NAMED_BY_THE_AGENT)
+def test_a_folder_that_the_agents_settings_alone_name_is_not_made(agent: dict[str, t.Any]) -> None:
+    [sentence] = judged({}, {"exists": False, "is_guarded": True}, **agent)
+    assert "have /etc/cron.d/x as the folder to store in, which is not there." in sentence
+    assert sentence.endswith("set agent_buffering_path to it, or make it and give it to dd-agent.")
+    assert judged({"path": "/etc/cron.d/x"}, {"exists": False, "is_guarded": True}, **agent) == []
+
+
+@pytest.mark.parametrize("agent", NAMED_BY_THE_AGENT)
+def test_it_has_to_be_the_own_one_of_the_agents_user(agent: dict[str, t.Any]) -> None:
+    there = {"exists": True, "isdir": True, "mode": "0777"}
+    [sentence] = judged({}, {**there, "pw_name": "root"}, **agent)
+    assert "which belongs to root and not to the Agent's user dd-agent" in sentence
+    assert judged({}, {**there, "pw_name": "dd-agent"}, **agent) == []
+
+
+def test_the_default_is_made() -> None:
+    for is_guarded in (True, False):
+        assert judged({}, {"exists": False, "is_guarded": is_guarded}) == []
+
+
+@pytest.mark.parametrize("user", ["root", ""])
+def test_root_makes_no_folder_where_others_may_lead_it_elsewhere(user: str) -> None:
+    [sentence] = judged({}, {"exists": False, "is_guarded": False}, user)
+    assert "others than root may change a folder on the way to it, so root does not make it" in sentence
+    assert judged({}, {"exists": False, "is_guarded": True}, user) == []
+
+
+@pytest.mark.parametrize("path", ["-delete", "retry", "/srv/../etc", "$HOME/x", "/srv/$HOME", "/a\nb"])
+def test_the_host_is_not_asked_about_what_is_no_path(path: str) -> None:
+    sentence = refusal({"disk": "1GB"}, None, buffering={"storage_path": path})
+    assert sentence.startswith("The folder that the Agent stores in, forwarder_storage_path of its settings, is ")
 
 
 def test_the_folders_above_it_are_named_for_the_disk_that_it_will_be_on() -> None:
