@@ -20,7 +20,7 @@ description:
     file is replaced at once, whole, and keeps its owner, group, mode, ACL and SELinux context.
   - It does not restart the Agent, which reads its file when it starts.
   - No value leaves the file but those of the settings in question, and of these none that is a secret (an API key, a
-    password, a token, the user in a URL); results and diffs have C(********) instead.
+    password, a token, what stands before the C(@) of a URL); results and diffs have C(********) instead.
 author:
   - netwall.datadog authors (!UNKNOWN)
 requirements:

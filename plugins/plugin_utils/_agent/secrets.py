@@ -19,7 +19,8 @@ MASK = "********"
 
 # What the last part of a name has to hold, in any case, for its value to be a secret.
 _SECRET = re.compile(
-    r"key|passw|passphrase|token|secret|credential|community|cookie|authorization|signature|private|_pat$|^pat$|^pwd$",
+    r"key|passw|passphrase|token|secret|credential|community|cookie|authorization|signature|private|bearer"
+    r"|pass$|pwd$|pw$|_pat$|^pat$",
     re.IGNORECASE,
 )
 # Names that hold such a word and no secret: where one is, how it is fetched, or another thing of that name.
@@ -34,33 +35,47 @@ _ENDPOINTS = "additional_endpoints"
 _OF_ENDPOINT = frozenset({"host", "port", "is_reliable", "use_ssl", "use_compression", "compression_level", "version"})
 # What is a secret by its looks: a key of Datadog's, whatever setting it was put into, and a private key.
 _KEY = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{40}|[0-9a-fA-F]{32})(?![0-9A-Za-z])")
-_PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://|^)[^\s/@:]*(?::[^\s/]*|)(?:/[^\s@]*)?@")
-_PARAMETER = re.compile(r"((?:key|token|passw(?:or)?d|secret|signature|sig)=)[^&\s]+", re.IGNORECASE)
+_PRIVATE = "PRIVATE KEY"
+# None of these goes back over a text more than once: what is masked may be as long as a file.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,19}://")
+_ASSIGNED = re.compile(
+    r"((?:key|token|passw(?:or)?d|passphrase|pass|pwd|pw|secret|signature|sig|auth|authorization|credentials?|cookie)"
+    r"[\"']?\s{0,8}[=:](?!//)).+",
+    re.IGNORECASE | re.DOTALL,
+)
+_SHOWN_WITH = re.compile(r"(?<![A-Za-z])((?:bearer|basic|digest|negotiate)\s).+", re.IGNORECASE | re.DOTALL)
 
 
 def is_secret(name: str) -> bool:
     """Whether what the setting *name* (dotted) has for a value is a secret as a whole."""
     *outer, last = name.split(".")
-    if any(part.endswith(_ENDPOINTS) for part in outer) and last.lower() not in _OF_ENDPOINT:
+    if _is_of_endpoints(outer) and last.lower() not in _OF_ENDPOINT:
         return True
-    return last.endswith(_ENDPOINTS) or _is_said_by(last)
+    return last.lower().endswith(_ENDPOINTS) or _is_said_by(last)
 
 
 def masked(name: str, value: t.Any) -> t.Any:
     """The *value* of the setting *name* (dotted) without what is secret in it, of the same shape.
 
-    A secret becomes ``MASK``; of an URL user and password alone do. Null stays null, so that "not set" can be told.
+    A secret becomes ``MASK``; of a URL everything between the scheme and the last ``@`` does. Null stays null, so that
+    "not set" can be told.
     """
     if isinstance(value, t.Mapping):
         return {_text(key) if isinstance(key, str) else key: _below(name, key, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [masked(name, item) for item in value]
+        # {URL: [KEY, ...]}, whatever the URL is: "host" may be the name of one.
+        is_keys = _is_of_endpoints(name.split(".")[:-1])
+        return [_all_masked(item) if is_keys else masked(name, item) for item in value]
     if value is None or value == "":
         return value
     if is_secret(name):
         return MASK
     return _text(value) if isinstance(value, str) else value
+
+
+def _is_of_endpoints(outer: t.Iterable[str]) -> bool:
+    """Whether the sections *outer* lead below additional_endpoints."""
+    return any(part.lower().endswith(_ENDPOINTS) for part in outer)
 
 
 def _is_said_by(last: str) -> bool:
@@ -77,14 +92,29 @@ def _below(name: str, key: t.Any, item: t.Any) -> t.Any:
 
 def _all_masked(value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
-        return {key: _all_masked(item) for key, item in value.items()}
+        return {_text(key) if isinstance(key, str) else key: _all_masked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_all_masked(item) for item in value]
     return value if value is None or value == "" else MASK
 
 
 def _text(text: str) -> str:
-    if _PRIVATE.search(text):
+    """*text* without what is a secret by its looks, in a time that grows no faster than its length."""
+    if _PRIVATE in text:
         return MASK
-    text = _USER.sub(rf"\1{MASK}@", text)
-    return _KEY.sub(MASK, _PARAMETER.sub(rf"\1{MASK}", text))
+    _user, at, host = text.rpartition("@")
+    if at:
+        # A password may hold anything, also what ends it in a URL that is written as it should be.
+        scheme = _SCHEME.match(text)
+        text = f"{scheme[0] if scheme else ''}{MASK}@{host}"
+    address, mark, query = text.partition("?")
+    if mark and _SCHEME.match(address):
+        text = f"{_unassigned(address)}?{'&'.join(map(_unassigned, query.split('&')))}"
+    else:
+        text = _unassigned(text)
+    return _KEY.sub(MASK, text)
+
+
+def _unassigned(text: str) -> str:
+    """*text* up to what stands behind the name of a secret, or behind what announces one in a header."""
+    return _SHOWN_WITH.sub(rf"\1{MASK}", _ASSIGNED.sub(rf"\1{MASK}", text))

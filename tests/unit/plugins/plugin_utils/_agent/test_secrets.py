@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.secrets import MASK, is_secret, masked
 
@@ -28,6 +31,11 @@ KEY = "0f" * 16
         "cluster_agent.auth_token",
         "config_providers.password",
         "secret_backend_config.credentials",
+        "database.pass",
+        "database.dbPass",
+        "database.admin_pw",
+        "userPwd",
+        "Additional_Endpoints",
     ],
 )
 def test_secrets(name: str) -> None:
@@ -75,6 +83,22 @@ def test_what_only_sounds_like_one(name: str) -> None:
         ("anything", f"before {KEY} after", f"before {MASK} after"),
         ("anything", f"https://h/?api_key={KEY[:5]}&a=b", f"https://h/?api_key={MASK}&a=b"),
         ("anything", "-----BEGIN RSA PRIVATE KEY-----\nabc\n", MASK),
+        ("proxy.https", "http://u:My Word@h:3128", f"http://{MASK}@h:3128"),
+        ("proxy.https", "http://u:p/a@s@h:1", f"http://{MASK}@h:1"),
+        ("brokers", "u:word@h,u:word@k", f"{MASK}@k"),
+        ("anything", "a u:word@h", f"{MASK}@h"),
+        ("anything", "word://word@h", f"word://{MASK}@h"),
+        ("headers", ["Authorization: Bearer a b"], [f"Authorization:{MASK}"]),
+        ("headers", ["X-Kind: Bearer abc", "Accept: text/plain"], [f"X-Kind: Bearer {MASK}", "Accept: text/plain"]),
+        ("headers", {"Authorization": "Basic dTpw"}, {"Authorization": MASK}),
+        ("headers", ["X-Api-Key: a=b&c"], [f"X-Api-Key:{MASK}"]),
+        ("connection", "Server=h;Pwd=a;b c", f"Server=h;Pwd={MASK}"),
+        ("connection", "host=h password='a b' ", f"host=h password={MASK}"),
+        ("connection", '{"password": "a"}', f'{{"password":{MASK}'),
+        ("anything", "https://h/?a=b&pass=c&d=e", f"https://h/?a=b&pass={MASK}&d=e"),
+        ("logs_config.additional_endpoints", {"host": ["k"]}, {"host": [MASK]}),
+        ("additional_endpoints.host", ["k", {"a": "l"}], [MASK, {"a": MASK}]),
+        ("credentials", {"u:word@h": 1}, {f"{MASK}@h": MASK}),
         ("api_key", None, None),
         ("api_key", "", ""),
         ("cmd_port", 5001, 5001),
@@ -82,3 +106,26 @@ def test_what_only_sounds_like_one(name: str) -> None:
 )
 def test_what_is_shown(name: str, value: t.Any, shown: t.Any) -> None:
     assert masked(name, value) == shown
+
+
+@given(
+    scheme=st.sampled_from(["", "http://", "https://"]),
+    # What is masked for another reason as well is another matter.
+    word=st.text(st.characters(exclude_characters="=:?"), min_size=1).map(lambda text: f"Zq9{text}"),
+)
+def test_nothing_before_the_last_at_sign_is_shown(scheme: str, word: str) -> None:
+    assert masked("proxy.https", f"{scheme}u:{word}@h:3128") == f"{scheme}{MASK}@h:3128"
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["a", "a:", "a://", "a@", "/", " ", "?", "&", "?&", "key", "key=", "key    ", "https://a?", "bearer ", "0f", "-"],
+)
+def test_the_time_grows_no_faster_than_the_text(part: str) -> None:
+    text = part * (100_000 // len(part))
+    begin = time.process_time()
+    masked("anything", text)
+    masked("anything", f"{text}@h")
+    masked("anything", f"https://h?{text}")
+    # What goes over it again from each of its characters takes minutes.
+    assert time.process_time() - begin < 5
