@@ -211,7 +211,13 @@ def _attributes(descriptor: int) -> dict[str, bytes]:
 
 
 def _see_whether_writable(path: str) -> None:
-    folder = os.path.dirname(path)
+    """Raise the OSError that putting another file in the place of *path* would raise, as far as looking can tell."""
+    status, folder = os.stat(path), os.path.dirname(path)
+    # Who may write into it by its mode and still may not is kept from it by chattr, or by what it is mounted from.
+    may = os.geteuid() == 0 or (os.geteuid() == status.st_uid and status.st_mode & stat.S_IWUSR)
+    if may and not os.access(path, os.W_OK):
+        is_read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+        raise OSError(errno.EROFS if is_read_only else errno.EPERM, "")
     if not os.access(folder, os.W_OK | os.X_OK):
         is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
         raise OSError(errno.EROFS if is_read_only else errno.EACCES, "")

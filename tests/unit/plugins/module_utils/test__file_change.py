@@ -208,6 +208,21 @@ def test_a_disk_that_fails_leaves_the_old_file(path: Path, monkeypatch: pytest.M
 
 @needs_root
 @pytest.mark.parametrize("is_check", [False, True])
+def test_a_file_that_may_not_be_changed_is_a_sentence(path: Path, is_check: bool) -> None:
+    chattr = shutil.which("chattr")
+    if not chattr or subprocess.run([chattr, "+i", path], capture_output=True, check=False).returncode:
+        pytest.skip("this machine protects no file (chattr)")
+    try:
+        said = refused(path, is_check=is_check)
+    finally:
+        subprocess.run([chattr, "-i", path], check=True)
+    why = "this user may not do that there, or the file is protected (lsattr shows it)"
+    assert said == f"{path} can't be changed: {why}. It is as it was."
+    assert path.read_bytes() == OLD
+
+
+@needs_root
+@pytest.mark.parametrize("is_check", [False, True])
 def test_a_read_only_file_system_is_a_sentence(path: Path, is_check: bool) -> None:
     if not shutil.which("unshare"):
         pytest.skip("needs unshare, to mount in a namespace of its own")
