@@ -133,7 +133,8 @@ checksum:
 changes:
   description:
     - The settings that are not as they were.
-    - C(before) and C(after) are null where the setting is not there, and C(********) where it is a secret.
+    - C(before) and C(after) are null where the setting is not there or is null, and C(********) where it is a secret.
+      What is set is there afterwards, and what is taken out was there before, also where that is null.
   type: list
   elements: dict
   returned: success

@@ -51,8 +51,9 @@ def configure(host: AgentHost, options: t.Mapping[str, t.Any], *, is_check: bool
         result["diff"] = {
             "before_header": path,
             "after_header": path,
-            "before": _lines(result["changes"], "before"),
-            "after": _lines(result["changes"], "after"),
+            # What is taken out was there, and what is set is there, also where it is null.
+            "before": _lines(result["changes"], "before", is_there=options["state"] == "absent"),
+            "after": _lines(result["changes"], "after", is_there=options["state"] == "present"),
         }
     return result
 
@@ -91,6 +92,7 @@ def _readable(value: t.Any) -> t.Any:
     return value if value is None or isinstance(value, (str, int, float)) else f"({type(value).__name__})"
 
 
-def _lines(changes: t.Iterable[dict[str, t.Any]], side: str) -> str:
+def _lines(changes: t.Iterable[dict[str, t.Any]], side: str, *, is_there: bool) -> str:
+    """The settings as lines; null is one of them where *is_there*, and else no setting."""
     shown = [(change["name"], change[side]) for change in changes]
-    return "".join(f"{name}: {flow(value)}\n" for name, value in shown if value is not None)
+    return "".join(f"{name}: {flow(value)}\n" for name, value in shown if is_there or value is not None)

@@ -125,7 +125,19 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("config")
     files = {
         name: folder / f"{name}.yaml"
-        for name in ("once", "checked", "diffed", "proxied", "latin", "broken", "twice", "scalar", "vault", "typed")
+        for name in (
+            "once",
+            "checked",
+            "diffed",
+            "proxied",
+            "latin",
+            "broken",
+            "twice",
+            "scalar",
+            "vault",
+            "typed",
+            "null",
+        )
     }
     for path in files.values():
         path.write_text(SMALL)
@@ -149,6 +161,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         config("checked", files["checked"], settings={**site, **new_key}, backup=True, check_mode=True, diff=True),
         config("diffed", files["diffed"], settings={**site, **new_key, "logs_enabled": False}, diff=True),
         config("proxied", files["proxied"], settings={"proxy.https": "http://proxy.example.com:3128"}, diff=True),
+        config("null", files["null"], settings={"site": None}, diff=True),
+        config("null_again", files["null"], settings={"site": None}, diff=True),
+        config("no_null", files["null"], settings={"site": None}, state="absent", diff=True),
         config("linked", link, settings=site),
         config("missing", folder / "missing.yaml", settings=site),
         config("latin", files["latin"], settings=site),
@@ -211,6 +226,13 @@ def test_a_diff_has_the_settings_alone_and_no_secret(results: Results) -> None:
     assert diff["before"] == 'api_key: "********"\nlogs_enabled: true\n'
     assert diff["after"] == 'site: datadoghq.eu\napi_key: "********"\nlogs_enabled: false\n'
     assert "diff" not in results["once"]
+
+
+def test_a_null_that_is_set_or_taken_out_is_a_line_of_the_diff(results: Results) -> None:
+    shown = {name: results[name]["diff"] for name in ("null", "null_again", "no_null")}
+    sides = {name: (diff["before"], diff["after"]) for name, diff in shown.items()}
+    assert sides == {"null": ("", "site: null\n"), "null_again": ("", ""), "no_null": ("site: null\n", "")}
+    assert (results.folder / "null.yaml").read_text() == SMALL
 
 
 def test_a_value_that_is_replaced_comes_back_masked(results: Results) -> None:
