@@ -23,6 +23,7 @@ import ntpath
 import posixpath
 import re
 import shlex
+import stat
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import environment
@@ -44,7 +45,23 @@ _SAID = re.compile(r"Agent\s+v?(\d\S*)")
 
 _STORAGE = "transactions_to_retry"
 
-_OWNER = re.compile(r"(\S+) (\S+)")
+# What a host says of a file: type and permissions, size, user, group, name. No user and no group has a colon in it.
+_LOOK = "stat -L -c %f:%s:%U:%G:%n --"
+_LOOKED = re.compile(r"([0-9a-f]+):([0-9]+):([^:\n]*):([^:\n]*):(.*)")
+
+# What is no file; whoever reads from a pipe may wait for ever, and a device may have no end.
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# A file of settings as shipped has 120 kB.
+_MOST_BYTES = 4 * 2**20
+
+# How long an Agent's program may take to tell its version, in seconds.
+_PATIENCE = 10
 
 # The file of variables that the Agent's own units name.
 _VARIABLES = "/etc/datadog-agent/environment"
@@ -66,6 +83,22 @@ class Owner(t.NamedTuple):
 
     user: str
     group: str
+
+
+class _Look(t.NamedTuple):
+    """What a file is, without having been read: its ``st_mode``, its size in bytes, and whose it is."""
+
+    mode: int
+    size: int
+    owner: Owner
+
+    def check(self, path: str) -> None:
+        """Raises :class:`AgentHostError` unless *path*, which this is of, can be read as a whole."""
+        if not stat.S_ISREG(self.mode):
+            kind = _KINDS.get(stat.S_IFMT(self.mode), "something else")
+            raise AgentHostError(f"{path} is no file but {kind}: nothing is read from it.")
+        if self.size > _MOST_BYTES:
+            raise _too_large(path)
 
 
 class Installed(t.NamedTuple):
@@ -159,9 +192,12 @@ class AgentHost(abc.ABC):
         answer = self.run(module, {"src": path}, is_secret=True)
         if not answer.get("failed"):
             try:
-                return base64.b64decode(answer.get("content", ""), validate=True)
+                content = base64.b64decode(answer.get("content", ""), validate=True)
             except (binascii.Error, TypeError, ValueError):
                 raise AgentHostError(f"What the host returned for the file {path} is not whole.") from None
+            if len(content) > _MOST_BYTES:
+                raise _too_large(path)
+            return content
         said = _line(answer)
         if "not found" in said.lower():
             return None
@@ -190,11 +226,18 @@ class PosixHost(AgentHost):
         return posixpath.join(run, _STORAGE)
 
     def read(self, path: str) -> bytes | None:
+        look = self._look(path)
+        if look:
+            look.check(path)
+            # Some files of the kernel's have no size and no end.
+            if not look.size:
+                return b""
+        # Where the host could not look, the module tells why.
         return self._slurp("ansible.builtin.slurp", path)
 
     def read_if_there(self, path: str) -> bytes | None:
         # To ask whether it is there costs a tenth of a module.
-        return self.read(path) if self.owner(path) else None
+        return self.read(path) if self._look(path) else None
 
     @functools.cached_property
     def agent(self) -> Installed | None:
@@ -205,7 +248,7 @@ class PosixHost(AgentHost):
         binaries = self._told["binaries"].split()
         if not binaries:
             return None
-        said = _SAID.search(self._shell(f"{shlex.quote(binaries[0])} version </dev/null 2>/dev/null"))
+        said = _SAID.search(self._shell(_in_time(f"{shlex.quote(binaries[0])} version")))
         return Installed(_release(said[1]), "binary") if said else Installed(None, None)
 
     @functools.cached_property
@@ -215,7 +258,7 @@ class PosixHost(AgentHost):
             script = self.read(f"/etc/default/{self.service}") if self._told["init"].strip() else None
             return {CORE: environment.wanted(environment.exported_in_script(script))} if script else {}
         patterns = {pattern for unit in units.values() for pattern in unit.files}
-        files = {_VARIABLES: self._told["variables"].splitlines(), **self._files(patterns - {_VARIABLES})}
+        files = {_VARIABLES: self._found(self._told["variables"]), **self._files(patterns - {_VARIABLES})}
         contents: dict[str, dict[str, str]] = {}
         found = {}
         for process, name in self.services.items():
@@ -232,16 +275,35 @@ class PosixHost(AgentHost):
         return found
 
     def owner(self, path: str) -> Owner | None:
-        is_told = path in self._expected
-        said = _OWNER.search(self._told[_owner_of(path)] if is_told else self._shell(f"{_owner_of(path)} 2>/dev/null"))
-        return Owner(*said.groups()) if said else None
+        look = self._look(path)
+        return look.owner if look else None
+
+    def _look(self, path: str) -> _Look | None:
+        """What the file *path* is; None where there is none, or the user of the connection may not look."""
+        if path not in self._looks:
+            command = f"{_LOOK} {shlex.quote(path)}"
+            self._found(self._told[command] if path in self._expected else self._shell(f"{command} 2>/dev/null"))
+        return self._looks.setdefault(path, None)
+
+    def _found(self, said: str) -> list[str]:
+        """The files that the host has told of, in its order, what they are being kept in mind."""
+        paths = []
+        for mode, size, user, group, path in _LOOKED.findall(said):
+            self._looks[path] = _Look(int(mode, 16), int(size), Owner(user, group))
+            paths.append(path)
+        return paths
+
+    @functools.cached_property
+    def _looks(self) -> dict[str, _Look | None]:
+        """By path, what the host has told so far of its files."""
+        return {}
 
     @functools.cached_property
     def _told(self) -> dict[str, str]:
         """What the host says of itself, all at once since each command is a way to the host and back.
 
         ``packages``, ``binaries``, ``init`` (a script for its service), ``units``, ``variables`` (the usual file of
-        them), and the owner of each file that is expected, by the command that asks for it.
+        them), and what each file is that is expected, by the command that asks for it.
         """
         packages = " ".join(_PACKAGES)
         units = " ".join(f"{name}.service" for name in self.services.values())
@@ -252,11 +314,11 @@ class PosixHost(AgentHost):
                     f"dpkg-query -W -f='${{Package}} ${{Status}} ${{Version}}\\n' {packages}; "
                     f"rpm -q --qf '%{{NAME}} install ok installed %{{VERSION}}\\n' {packages}"
                 ),
-                "binaries": _existing(" ".join(_BINARIES), "-x"),
+                "binaries": f'for it in {" ".join(_BINARIES)}; do [ -x "$it" ] && echo "$it"; done',
                 "init": f"[ -e /etc/default/{self.service} ] && echo yes",
                 "units": f"systemctl show --no-pager -p {properties} {units}",
-                "variables": _existing(_VARIABLES),
-                **{command: command for command in map(_owner_of, self._expected)},
+                "variables": f"{_LOOK} {_VARIABLES}",
+                **{command: command for command in (f"{_LOOK} {shlex.quote(path)}" for path in self._expected)},
             }
         )
 
@@ -264,8 +326,8 @@ class PosixHost(AgentHost):
         """The files that there are of each of *patterns*, in the order of their names."""
         # Signs of a pattern must reach the shell, and no other sign may mean anything to it.
         words = {pattern: _NOT_OF_A_PATTERN.sub(r"\\\1", pattern) for pattern in patterns}
-        told = self._parts({pattern: _existing(word) for pattern, word in words.items()})
-        return {pattern: lines.splitlines() for pattern, lines in told.items()}
+        told = self._parts({pattern: f"{_LOOK} {word}" for pattern, word in words.items()})
+        return {pattern: self._found(said) for pattern, said in told.items()}
 
     def _parts(self, commands: t.Mapping[str, str]) -> dict[str, str]:
         """What each of *commands* prints."""
@@ -393,14 +455,15 @@ def host_of(action: ActionBase, task_vars: dict[str, t.Any] | None) -> AgentHost
     return (WindowsHost if getattr(shell, "_IS_WINDOWS", False) else PosixHost)(action, task_vars)
 
 
-def _owner_of(path: str) -> str:
-    """The command that prints whose the file *path* is; nothing where there is none."""
-    return f"stat -L -c '%U %G' -- {shlex.quote(path)}"
+def _in_time(command: str) -> str:
+    """*command*, without input and ended when it takes too long, where the host has a program for that."""
+    limit = "timeout -s KILL"
+    quiet = "</dev/null 2>/dev/null"
+    return f"if {limit} 1 true {quiet}; then {limit} {_PATIENCE} {command}; else {command}; fi {quiet}"
 
 
-def _existing(words: str, test: str = "-e") -> str:
-    """The command that prints those files that there are of *words*, which the shell expands."""
-    return f'for it in {words}; do [ {test} "$it" ] && echo "$it"; done'
+def _too_large(path: str) -> AgentHostError:
+    return AgentHostError(f"The file {path} has more than {_MOST_BYTES} bytes: it is no file of settings.")
 
 
 def _release(text: str) -> str | None:

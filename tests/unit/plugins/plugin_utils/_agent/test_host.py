@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 import typing as t
 
 import pytest
@@ -99,9 +102,51 @@ def test_a_file_that_may_not_be_read_is_told_from_one_that_is_not_there(linux: L
     )
 
 
-def test_a_folder_is_no_file(linux: LinuxAction, tmp_path: Path) -> None:
-    with pytest.raises(AgentHostError, match="could not be read: Source is a directory"):
-        on(linux).read(str(tmp_path))
+@pytest.mark.parametrize("is_expected", [False, True])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("folder", "a folder"), ("pipe", "a named pipe"), ("link", "a device"), ("socket", "a socket")]
+)
+def test_nothing_is_read_from_what_is_no_file(
+    linux: LinuxAction, tmp_path: Path, name: str, kind: str, is_expected: bool
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    host, path = on(linux), str(tmp_path / name)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        if is_expected:
+            host.expect([path])
+        with pytest.raises(AgentHostError) as refused:
+            host.read(path)
+    assert str(refused.value) == f"{path} is no file but {kind}: nothing is read from it."
+    assert len(linux.did) == 1
+
+
+def test_what_is_too_large_is_not_fetched(linux: LinuxAction, tmp_path: Path) -> None:
+    path, most = tmp_path / "datadog.yaml", 4 * 2**20
+    path.write_bytes(b"#" * most)
+    assert on(linux).read(str(path)) == b"#" * most
+    path.write_bytes(b"#" * (most + 1))
+    linux.did.clear()
+    said = f"^The file {path} has more than 4194304 bytes: it is no file of settings.$"
+    with pytest.raises(AgentHostError, match=said):
+        on(linux).read(str(path))
+    assert len(linux.did) == 1
+    with pytest.raises(AgentHostError, match="has more than 4194304 bytes"):
+        on(WindowsAction(files={YAML: b"#" * (most + 1)})).read(YAML)
+
+
+def test_a_file_that_the_kernel_makes_up_is_empty(linux: LinuxAction) -> None:
+    assert on(linux).read("/proc/self/status") == b""
+
+
+def test_a_pipe_of_variables_is_refused(linux: LinuxAction, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "environment")
+    shown = f"Id=datadog-agent.service\nLoadState=loaded\nEnvironmentFiles={tmp_path}/environment (ignore_errors=yes)\n"
+    program(tmp_path, "systemctl", said=shown)
+    with pytest.raises(AgentHostError, match="environment is no file but a named pipe"):
+        _environments = on(linux).environments
 
 
 def test_whose_a_file_is(linux: LinuxAction, tmp_path: Path) -> None:
@@ -118,6 +163,21 @@ def test_whose_a_file_is(linux: LinuxAction, tmp_path: Path) -> None:
 
 
 # --- The Agent --------------------------------------------------------------------------------------------------------
+
+
+def test_a_binary_that_does_not_answer_is_ended(linux: LinuxAction, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host"
+    monkeypatch.setattr(f"{where}._BINARIES", (str(linux.folder / "agent"),))
+    monkeypatch.setattr(f"{where}._PATIENCE", 1)
+    program(linux.folder, "agent")
+    (linux.folder / "agent").write_text("#!/bin/sh\ntrap '' TERM\ncat\nsleep 60\necho Agent 7.60.0\n")
+    begun = time.monotonic()
+    assert on(linux).agent == Installed(None, None)
+    assert time.monotonic() - begun < 20
+    # A host that has no program for that waits.
+    program(linux.folder, "timeout", code=125)
+    program(linux.folder, "agent", said="Agent 7.60.0 - Commit: 1\n")
+    assert on(linux).agent == Installed("7.60.0", "binary")
 
 
 def test_no_agent(linux: LinuxAction) -> None:
