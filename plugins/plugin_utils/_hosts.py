@@ -22,6 +22,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as
 SCHEME_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
+_USER = re.compile(r"[^/?#]*@", re.ASCII)
 _LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?", re.ASCII)
 
@@ -38,7 +39,11 @@ class Place(t.NamedTuple):
 
 
 def parse_place(text: str) -> Place:
-    """The place that a URL, ``HOST:PORT``, a name or an address means. Raises :class:`PlaceError`."""
+    """The place that a URL, ``HOST:PORT``, a name or an address means. Raises :class:`PlaceError`.
+
+    A password with one of ``/ ? #`` in the plain ends the place before its host; what stands there then is refused
+    where it could be a user.
+    """
     text = without_user(text.strip())
     try:
         # The one form in which a colon is no port's.
@@ -52,7 +57,7 @@ def parse_place(text: str) -> Place:
     except ValueError:
         # Its text may quote what was written.
         host, port = "", None
-    if not is_host(host) or port == 0:
+    if not is_host(host) or port == 0 or (_may_be_user(host) and "@" in text):
         raise PlaceError
     return Place(host, port or SCHEME_PORTS.get(scheme or ""))
 
@@ -64,10 +69,11 @@ def scheme_of(url: str) -> str | None:
 
 
 def without_user(url: str) -> str:
-    """*url* without user and password, in which any sign may stand."""
+    """*url* without user and password, which stand before the first of ``/ ? #`` as the Agent has it."""
     scheme = _SCHEME.match(url)
     start = scheme.end() if scheme else 0
-    return url[:start] + url[start:].rpartition("@")[2]
+    user = _USER.match(url, start)
+    return url[:start] + url[user.end() if user else start :]
 
 
 def bare(host: str) -> str:
@@ -79,6 +85,11 @@ def bare(host: str) -> str:
 def is_host(text: str) -> bool:
     """Whether *text*, in lower case, is a name or a bare address."""
     return is_address(text) or bool(_NAME.fullmatch(text))
+
+
+def _may_be_user(host: str) -> bool:
+    """Whether *host* could as well be the name of a user: no full name of a host, and no address."""
+    return "." not in host and not is_address(host)
 
 
 def is_address(text: str) -> bool:

@@ -38,6 +38,8 @@ _KEY = re.compile(r"[0-9a-f]{16,}\.?", re.ASCII)
 # Part of a value that the Agent asks a program for.
 _HANDLE = re.compile(r"ENC\[")
 _EVERYWHERE = "*"
+# Said of what is no URL that has a user in it, or may have one: these signs end it for the Agent, too.
+_ENCODED = "; percent-encode the signs / ? # of a user or password in it"
 _ENTRY = re.compile(
     r"(?P<below>\*?\.)?(?:\[(?P<address>[0-9a-f:.]+)\]|(?P<host>[^/:@]+|[0-9a-f:.]+))(?P<bits>/[0-9]{1,3})?"
     r"(?::(?P<port>[0-9]+))?",
@@ -58,7 +60,7 @@ def site_of(settings: Settings, *, is_agent5: bool) -> Answer:
     answer = Answer()
     site = settings.text(table.SITE)
     if site is not None:
-        answer.value = site.value.lower()
+        answer.value = site.value.lower().removesuffix(".")
         if not _may_be_told(answer.value):
             raise site.error(table.SITE, "the name of a site, such as datadoghq.eu")
         answer.found(site)
@@ -149,7 +151,7 @@ def proxy_of(settings: Settings, *, is_agent5: bool) -> Answer:
     except ProxyError:
         proxy = None
     if proxy is None or not _may_be_told(proxy.host):
-        raise value.error(setting, "a proxy's URL of the form SCHEME://HOST:PORT")
+        raise value.error(setting, f"a proxy's URL of the form SCHEME://HOST:PORT{_ENCODED}")
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     answer.value = f"{urlsplit(url).scheme.lower()}://{host}:{proxy.port}"
     answer.found(value)
@@ -288,7 +290,7 @@ def _destination(value: Value, setting: Setting, usual: int) -> Destination | No
     except PlaceError:
         place = None
     if place is None or not _may_be_told(place.host):
-        raise value.error(setting, "a URL, or of the form HOST:PORT")
+        raise value.error(setting, f"a URL, or of the form HOST:PORT{_ENCODED}")
     return Destination(place.host, place.port or usual)
 
 

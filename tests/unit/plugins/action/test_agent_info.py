@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import typing as t
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -25,6 +26,7 @@ if t.TYPE_CHECKING:
 
 KEY = "89abcdef01234567" * 2
 PASSWORD = "pass" + "/?&=phrase"
+ENCODED = quote(PASSWORD, safe="")
 CONFIG = f"""\
 api_key: {KEY}
 site: datadoghq.eu
@@ -32,13 +34,13 @@ logs_enabled: true
 logs_config:
   force_use_http: true
 proxy:
-  https: http://user:{PASSWORD}@proxy.example.com:3128
+  https: http://user:{ENCODED}@proxy.example.com:3128
 additional_endpoints:
   https://app.datadoghq.com: [{KEY}]
 """
 VARIABLES = {
     "DD_API_KEY": KEY,
-    "DD_PROXY_HTTPS": f"http://user:{PASSWORD}@other.example.com",
+    "DD_PROXY_HTTPS": f"http://user:{ENCODED}@other.example.com",
     "DD_DOGSTATSD_PORT": "8225",
 }
 

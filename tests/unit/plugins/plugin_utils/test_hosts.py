@@ -24,6 +24,11 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import (
 US1, EU1, US3 = "datadoghq.com", "datadoghq.eu", "us3.datadoghq.com"
 RELAY = "relay.example.test"
 KEY = "s3cr3t"
+# A password with a sign in the plain that ends the place before its host: what stands there is no host, or a user's name.
+PLAIN = [f"https://user:{KEY}{sign}{KEY}@{RELAY}" for sign in "/?#"] + [
+    f"https://user:80/{KEY}@{RELAY}",
+    f"{KEY}?@{RELAY}",
+]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,10 @@ KEY = "s3cr3t"
         ("socks5://relay.example.test", Place(RELAY, 1080)),
         ("tcp://relay.example.test", Place(RELAY, None)),
         ("HTTPS://user:password@Relay.example.test:8443/api/v2?key=k", Place(RELAY, 8443)),
-        (f"https://user:80/{KEY}?#@relay.example.test", Place(RELAY, 443)),
+        ("https://relay.example.test/?user=me@other.example.test", Place(RELAY, 443)),
+        ("https://me@relay.example.test/tenant@other#@another.example.test", Place(RELAY, 443)),
+        ("relay.example.test:8443#@other.example.test", Place(RELAY, 8443)),
+        ("https://192.0.2.7/tenant@other", Place("192.0.2.7", 443)),
         (f"user:{KEY}@relay.example.test:1", Place(RELAY, 1)),
         ("relay.example.test/?to=https://other.example.test", Place(RELAY, None)),
         ("192.0.2.7", Place("192.0.2.7", None)),
@@ -54,7 +62,18 @@ def test_a_place_is_a_name_an_address_or_a_url(text: str, place: Place) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", f"https:///{KEY}", f"{KEY} host", f"-{KEY}", f"[{KEY}]", f"http://[{KEY}", f"h:{KEY}", "fe80::1%eth0", "h:0"],
+    [
+        "",
+        f"https:///{KEY}",
+        f"{KEY} host",
+        f"-{KEY}",
+        f"[{KEY}]",
+        f"http://[{KEY}",
+        f"h:{KEY}",
+        "fe80::1%eth0",
+        "h:0",
+        *PLAIN,
+    ],
 )
 def test_what_is_no_place_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(PlaceError) as refused:

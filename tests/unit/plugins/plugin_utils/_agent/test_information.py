@@ -10,6 +10,7 @@ import itertools
 import json
 import typing as t
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -40,9 +41,12 @@ from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._docume
 US1 = catalog.US1
 KEY = "0123456789abcdef" * 2
 PASSWORD = "pa$$" + "/w?rd"
+HINT = "; percent-encode the signs / ? # of a user or password in it."
+ENCODED = quote(PASSWORD, safe="")
 SHIPPED = ["metrics", "key-check", "flare", "apm", "processes", "containers", "remote-configuration", "ntp"]
 FLOW_TYPES = "ipfix, netflow5, netflow9, sflow5"
 USUAL_STORAGE = "/opt/datadog-agent/run/transactions_to_retry"
+_METRICS_AT_X = {(name, "x.example.com", 443, False) for name in ("metrics", "key-check", "flare")}
 EXAMPLE = ROOT.parent / "shared" / "data" / "datadog.yaml.example"
 
 
@@ -74,7 +78,7 @@ logs_config:
 dogstatsd_port: 8225
 dogstatsd_non_local_traffic: true
 proxy:
-  https: http://user:{PASSWORD}@proxy.example.com:3128
+  https: http://user:{ENCODED}@proxy.example.com:3128
   no_proxy: [intake.example.com]
 additional_endpoints:
   https://app.datadoghq.com: [{KEY}]
@@ -231,6 +235,7 @@ def test_windows() -> None:
     ("yaml", "site"),
     [
         ("site: datadoghq.eu\n", "datadoghq.eu"),
+        ("site: datadoghq.eu.\n", "datadoghq.eu"),
         ("site: DATADOGHQ.EU\ndd_url: https://app.us3.datadoghq.com\n", "datadoghq.eu"),
         ("dd_url: https://app.datadoghq.com\n", "datadoghq.com"),
         ("dd_url: https://7-60-0-app.agent.us5.datadoghq.com.\n", "us5.datadoghq.com"),
@@ -267,7 +272,7 @@ def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
 
 def test_services_that_differ_are_warned_of_without_their_values(tmp_path: Path) -> None:
     units = {
-        "datadog-agent": {"DD_PROXY_HTTPS": f"http://a:{PASSWORD}@x:1", "DD_SITE": "datadoghq.eu"},
+        "datadog-agent": {"DD_PROXY_HTTPS": f"http://a:{ENCODED}@x:1", "DD_SITE": "datadoghq.eu"},
         "datadog-agent-trace": {"DD_PROXY_HTTPS": "http://x:1", "DD_SITE": "datadoghq.eu"},
     }
     [warning] = told(tmp_path, "", units=units)["warnings"]
@@ -540,8 +545,8 @@ def test_a_second_listener_of_one_kind_is_warned_of(tmp_path: Path) -> None:
     ("url", "shown"),
     [
         ("http://proxy.example.com:3128", "http://proxy.example.com:3128"),
-        (f"http://user:{PASSWORD}@proxy.example.com:3128", "http://proxy.example.com:3128"),
-        (f"https://{PASSWORD}@PROXY.example.com/", "https://proxy.example.com:443"),
+        (f"http://user:{ENCODED}@proxy.example.com:3128", "http://proxy.example.com:3128"),
+        (f"https://{ENCODED}@PROXY.example.com/", "https://proxy.example.com:443"),
         ("http://a@b:c@d@192.0.2.1", "http://192.0.2.1:80"),
         ("socks5://[2001:db8::1]:1081", "socks5://[2001:db8::1]:1081"),
         ("proxy.example.com:3128", "http://proxy.example.com:3128"),
@@ -621,6 +626,8 @@ def endpoints(known: dict[str, t.Any]) -> set[tuple[str, str, int, bool]]:
             "dd_url: http://x.example.com",
             {(name, "x.example.com", 80, False) for name in ("metrics", "key-check", "flare")},
         ),
+        ("dd_url: 'https://x.example.com/?user=me@y.example.com'", _METRICS_AT_X),
+        ("dd_url: 'https://x.example.com/tenant@prod#@z'", _METRICS_AT_X),
         ("apm_config: {apm_dd_url: 'https://u:p@x.example.com:8443/path'}", {("apm", "x.example.com", 8443, False)}),
         (
             "apm_config: {profiling_dd_url: 'https://x.example.com/api/v2/profile'}",
@@ -922,7 +929,7 @@ def test_agent_5_as_shipped(tmp_path: Path) -> None:
         (
             f"additional_endpoints:\n  'http://{KEY}{KEY} x': []",
             2,
-            "the setting additional_endpoints is not a URL, or of the form HOST:PORT.",
+            "the setting additional_endpoints is not a URL, or of the form HOST:PORT" + HINT,
         ),
         (
             f"logs_config: {{additional_endpoints: [{KEY}]}}",
@@ -942,12 +949,12 @@ def test_agent_5_as_shipped(tmp_path: Path) -> None:
         (
             f"proxy: {{https: 'ftp://u:{KEY}@x'}}",
             1,
-            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT.",
+            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT" + HINT,
         ),
         (
             f"proxy: {{https: 'http://{KEY}:x'}}",
             1,
-            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT.",
+            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT" + HINT,
         ),
         ("dogstatsd_port: '5e3'", 1, "the setting dogstatsd_port is not a whole number."),
         (
@@ -956,14 +963,34 @@ def test_agent_5_as_shipped(tmp_path: Path) -> None:
             "the setting forwarder_storage_max_size_in_bytes is not a whole number.",
         ),
         (f"proxy: {{no_proxy: [[{KEY}]]}}", 1, "the setting proxy.no_proxy is not a list of texts."),
+        (
+            f"dd_url: 'https://user:{PASSWORD}@x.example.com'",
+            1,
+            "the setting dd_url is not a URL, or of the form HOST:PORT" + HINT,
+        ),
+        (
+            f"dd_url: 'https://{KEY[:5]}/{PASSWORD}@x.example.com'",
+            1,
+            "the setting dd_url is not a URL, or of the form HOST:PORT" + HINT,
+        ),
+        (
+            f"proxy: {{https: 'http://user:{PASSWORD}@x.example.com:1'}}",
+            1,
+            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT" + HINT,
+        ),
+        (
+            "proxy: {https: 'http://proxy.example.com:3128#@other.example.com:1'}",
+            1,
+            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT" + HINT,
+        ),
         (f"site: {KEY}", 1, "the setting site is not the name of a site, such as datadoghq.eu."),
-        (f"dd_url: {KEY}", 1, "the setting dd_url is not a URL, or of the form HOST:PORT."),
+        (f"dd_url: {KEY}", 1, "the setting dd_url is not a URL, or of the form HOST:PORT" + HINT),
         (
             f"proxy: {{https: 'http://{KEY}:1'}}",
             1,
-            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT.",
+            "the setting proxy.https is not a proxy's URL of the form SCHEME://HOST:PORT" + HINT,
         ),
-        (f"dd_url: 'http://[{KEY}'", 1, "the setting dd_url is not a URL, or of the form HOST:PORT."),
+        (f"dd_url: 'http://[{KEY}'", 1, "the setting dd_url is not a URL, or of the form HOST:PORT" + HINT),
         (
             f"process_config: {{enabled: {KEY}}}",
             1,
