@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import bare, site_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError
 
 DEFAULT = "built-in default"
@@ -79,12 +80,28 @@ def choose(
             rows.append(told[name])
         rows.extend(Row(row.get("value"), str(row.get("source"))) for row in fallbacks.get(name) or ())
         row = next((row for row in rows if _says_something(row.value)), Row(None, DEFAULT))
+        if name == "site" and row is told.get(name):
+            _check_site(row, f"{prefix}{name}")
         if name == "ports" and row is rows[0] and name in told:
             row = _united(row, told[name])
         if row.value is not None:
             options[name] = row.value
         sources[name] = row.source
     return Choice(options, sources, list(known.get("warnings") or ()) if counts else [])
+
+
+def _check_site(row: Row, variable: str) -> None:
+    """Refuse a site that only the host tells of and that is neither known nor named like those that are.
+
+    The controller asks a host of the site for its address ranges: whoever may write the Agent's settings would choose
+    which. Endpoints need no such check, as only a host of a known site or of the own one is taken for a site's.
+    """
+    site = bare(str(row.value))
+    if site_of(site) != site:
+        raise PolicyError(
+            f"The site {site} ({row.source}) is none that this collection knows, and the controller asks no host for "
+            f"address ranges because a host's own settings name it; if it is right, set {variable}: {site}."
+        )
 
 
 def _says_something(value: t.Any) -> bool:

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[t.Any, dict[str, t.Any]]] = {
     "asked in vain": (SETTINGS, {"agent_firewall_from_agent": True}),
     "nameless relay": ({"dd_url": f"https://{NAMELESS}"}, {"agent_firewall_products": ["metrics"]}),
     "nameless proxy": ({"proxy": {"https": f"http://{NAMELESS}:3128"}}, {"agent_firewall_products": ["metrics"]}),
+    "unknown site": ({"site": "datadog.example"}, {"agent_firewall_products": ["metrics"]}),
     "broken": (f"site: datadoghq.eu\napi_key: [{KEY}\nlogs_enabled: true\n", {}),
     "another type": ({"dogstatsd_port": "many"}, {}),
     "user lacks networks": ({}, {"agent_firewall_products": ["snmp"]}),
@@ -374,6 +375,7 @@ def test_a_name_that_the_host_can_not_resolve_is_an_error_that_names_the_variabl
         ("wanted", "agent_firewall_from_agent is true, but the host has no Datadog Agent"),
         ("broken", "broken.yaml can't be read: line 3, "),
         ("another type", "dogstatsd_port"),
+        ("unknown site", "if it is right, set agent_firewall_site: datadog.example."),
         ("user lacks networks", "The product snmp needs the option device_networks"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils import _catalog as catalog
 from ansible_collections.netwall.datadog.plugins.plugin_utils._policy_options import Choice, choose, describe
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError
 
@@ -124,6 +125,27 @@ def test_an_agent_that_sends_nothing_says_so_but_an_empty_list_of_exceptions_say
     for name in ("ports", "unmanaged_ports", "no_proxy", "endpoints"):
         assert name not in choice.options
         assert choice.sources[name] == "built-in default"
+
+
+@pytest.mark.parametrize(
+    "site", ["datadog.example", "x.datadoghq.com", "datadoghq.com.example", "browser-intake-datadoghq.com"]
+)
+def test_a_site_that_only_the_host_names_is_one_that_is_known(site: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        chosen(agent={**AGENT, "site": site})
+    assert str(refused.value) == (
+        f"The site {site} (datadog.yaml) is none that this collection knows, and the controller asks no host for "
+        f"address ranges because a host's own settings name it; if it is right, set my_site: {site}."
+    )
+    assert chosen({"site": site}, {**AGENT, "site": site}).options["site"] == site
+    assert chosen({"site": "datadoghq.eu"}, {**AGENT, "site": site}).options["site"] == "datadoghq.eu"
+    # An answer that does not count names no site.
+    assert chosen(agent={**AGENT, "site": site, "installed": False}).options["site"] == "us5.datadoghq.com"
+
+
+@pytest.mark.parametrize("site", [*(known.site for known in catalog.SITES), "us9.datadoghq.com", "DatadogHQ.eu."])
+def test_a_site_of_datadog_s_that_the_host_names_counts(site: str) -> None:
+    assert chosen(agent={**AGENT, "site": site}).options["site"] == site
 
 
 def test_what_only_the_user_can_say_is_passed_on_and_needs_no_source() -> None:
