@@ -24,7 +24,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import (
 US1, EU1, US3 = "datadoghq.com", "datadoghq.eu", "us3.datadoghq.com"
 RELAY = "relay.example.test"
 KEY = "s3cr3t"
-# A password with a sign in the plain that ends the place before its host: what stands there is no host, or a user's name.
+# A password with a sign in the plain that ends the place before its host: that is no host, or the name of a user.
 PLAIN = [f"https://user:{KEY}{sign}{KEY}@{RELAY}" for sign in "/?#"] + [
     f"https://user:80/{KEY}@{RELAY}",
     f"{KEY}?@{RELAY}",
