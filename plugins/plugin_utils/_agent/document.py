@@ -141,7 +141,8 @@ class IniDocument:
             raise AgentFileError(
                 f"The file {path} is broken: line {error.errors[0][0]} is no setting of the form NAME: VALUE."
             ) from None
-        self._values = dict(parser.items(_MAIN)) if parser.has_section(_MAIN) else {}
+        values = parser.items(_MAIN) if parser.has_section(_MAIN) else []
+        self._values = {name: _uncommented(text) for name, text in values}
 
     def find(self, setting: str) -> Found | None:
         text = self._values.get(setting)
@@ -150,6 +151,12 @@ class IniDocument:
         name = re.compile(rf"{re.escape(setting)}\s*[:=]", re.IGNORECASE)
         line = next((at for at, line in enumerate(self._lines, 1) if name.match(line)), 1)
         return Found(value=text, text=text, line=line)
+
+
+def _uncommented(text: str) -> str:
+    """*text* without the comment at its end, as the Python 2 of Agent 5 has it: the first ; after a blank begins it."""
+    at = text.find(";")
+    return text[:at].rstrip() if at > 0 and text[at - 1].isspace() else text
 
 
 def _decoded(path: str, content: bytes) -> str:
