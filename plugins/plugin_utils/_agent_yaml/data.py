@@ -18,6 +18,9 @@ from .errors import AgentYamlError
 # More values than this come of aliases that multiply; no configuration has them.
 _MOST = 200_000
 
+# A whole number with more bits is not one that anybody counts with, and Python writes it only so far.
+_MOST_BITS = 1024
+
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -27,6 +30,10 @@ class Opaque:
 
     tag: str
     value: t.Any
+
+    def __str__(self) -> str:
+        """How it is written, where it is a scalar."""
+        return str(self.value)
 
 
 def same(one: t.Any, other: t.Any) -> bool:
@@ -96,13 +103,17 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode) -> t.Any:
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError, LookupError, TypeError, AttributeError):
             return Opaque(node.tag, node.value)
+        # The tag of a collection before a scalar makes an empty one, which no other reader takes for that.
+        is_collection = not isinstance(value, t.Hashable)
+        is_endless = isinstance(value, int) and value.bit_length() > _MOST_BITS
+        return Opaque(node.tag, node.value) if is_collection or is_endless else value
 
     def _mapping(self, node: yaml.MappingNode) -> tuple[dict[t.Any, t.Any], int]:
         own: dict[t.Any, t.Any] = {}
-        lines: dict[t.Any, int] = {}
+        lines: dict[tuple[type, t.Any, bool], int] = {}
         merged: list[t.Any] = []
         size = 1
         for key_node, value_node in node.value:
@@ -111,13 +122,17 @@ class _Builder:
                 raise AgentYamlError(f"Line {line} has a key that is a mapping or a list; a setting has a name.")
             is_merge = key_node.tag == f"{_TAG}merge"
             key = "<<" if is_merge else self.value(key_node)
-            if (key, is_merge) in lines:
-                first = lines[key, is_merge]
+            kind = (type(key), key, is_merge)
+            if kind in lines:
+                first = lines[kind]
                 raise AgentYamlError(
                     f"Line {line} has a key that its mapping has on line {first} already; which of them the Agent "
                     "takes is not defined, so remove one."
                 )
-            lines[key, is_merge] = line
+            lines[kind] = line
+            if not is_merge and key in own:
+                # One key to Python, but not to YAML: 1, 1.0 and true.
+                key = Opaque(key_node.tag, key_node.value)
             value, more = self._sized(value_node)
             size += more
             if is_merge:
