@@ -20,11 +20,13 @@ import typing as t
 
 import yaml
 
-from .data import build
+from .data import build, same
 from .errors import AgentYamlError
 
 NEWLINE = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _BOM = b"\xef\xbb\xbf"
+# Tabs that other readers take for spaces: after the colon of a key, before a comment, and at the end of a line.
+_TABS = re.compile(r"(?<=:)[ \t]*\t[ \t]*|[ \t]*\t[ \t]*(?=#|[\r\n]|$)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -82,6 +84,13 @@ def decoded(content: bytes) -> tuple[bytes, str]:
     raise AgentYamlError(f"The file is not UTF-8: line {line} has a byte that is no part of a character.")
 
 
+class _TabError(AgentYamlError):
+    """A tab stands where PyYAML wants spaces."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"Line {line} has a tab where YAML wants spaces; write spaces instead, or quote the value.")
+
+
 class Unreadable:
     """Stands for what a parser can't read; equal to nothing."""
 
@@ -128,7 +137,13 @@ class Document:
         if last < len(text):
             self.lines.append((last, len(text), len(text)))
         self._starts = [start for start, _end, _next in self.lines]
-        node, self._loader = _compose(text)
+        try:
+            node, self._loader = _compose(text)
+            tab = None
+        except _TabError as error:
+            tab = error
+            # Spaces take as much room, so that all positions stay as they are.
+            node, self._loader = _compose(_TABS.sub(lambda found: " " * len(found[0]), text))
         self.node: yaml.Node | None = node
         try:
             self.data: t.Any = build(node, self._loader) if node else None
@@ -137,8 +152,15 @@ class Document:
             raise AgentYamlError("The file is nested too deeply to be read.") from None
         # After a '---' that nothing follows the parser reports a null.
         self.root = None if root and root.is_null and not node.value else root
+        if self.root and self.root.is_null:
+            raise AgentYamlError(
+                f"Line {self.line_of(self.root.start) + 1} has a null where the settings should be; remove it."
+            )
         if self.root and not self.root.is_mapping:
             raise AgentYamlError("The top of the file is not a mapping of settings to values.")
+        # Whether these tabs were spaces is for libyaml to say.
+        if tab and not (hasattr(yaml, "CSafeLoader") and same(self.other_reading, self.data)):
+            raise tab
 
     @functools.cached_property
     def other_reading(self) -> t.Any:
@@ -266,6 +288,8 @@ def _compose(text: str) -> tuple[t.Any, _Loader]:
             raise AgentYamlError(
                 f"Line {mark.line + 1} begins another document; the Agent reads one, so there must be one alone."
             ) from None
+        if mark.buffer is not None and mark.buffer[mark.pointer] == "\t":
+            raise _TabError(mark.line + 1) from None
         problem = _QUOTED.sub("…", error.problem or error.context or "")
         raise AgentYamlError(
             f"Line {mark.line + 1}, column {mark.column + 1}, can't be read as YAML: {problem}."

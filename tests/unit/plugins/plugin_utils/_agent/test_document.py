@@ -77,6 +77,10 @@ def refusal(content: str | bytes, setting: str = "a") -> str:
         ("a: _1\n", "a", "_1", 1),
         ("a: 2020-13-45\n", "a", "2020-13-45", 1),
         ("a: !!python/object:os.system x\n", "a", "x", 1),
+        ("a: 1\t\nb: 2\t# c\n", "b", 2, 2),
+        ("b: x\t# c\r\na:\ty\t\r\n", "a", "y", 2),
+        ("a: {1: x, true: y}\n", "a", {"1": "x", "true": "y"}, 1),
+        ("!!map x : 1\na: 1\n", "a", 1, 2),
         ("x: &x\n  b: 1\n  c: 1\na:\n  <<: *x\n  c: 2\n", "a", {"b": 1, "c": 2}, 5),
         ("x: &x\n  b: 1\n  c: 1\na:\n  <<: *x\n  c: 2\n", "a.b", 1, 2),
         ("x: &x\n  b: 1\n  c: 1\na:\n  <<: [*x]\n  c: 2\n", "a.c", 2, 6),
@@ -126,7 +130,7 @@ def test_a_file_as_it_is_shipped_sets_nothing() -> None:
         (f"a: &{KEY} 1\nb: &{KEY} 1\nc: [\n", "line 2, column 4, can't be read as YAML: second occurrence."),
         (
             f"a:\n\t{KEY}: 1\n",
-            "line 2, column 1, can't be read as YAML: found character … that cannot start any token.",
+            "line 2 has a tab where YAML wants spaces; write spaces instead, or quote the value.",
         ),
         (f"a: !{KEY}!x 1\n", "line 1, column 4, can't be read as YAML: found undefined tag handle …."),
         (f"a: 1\nb: {KEY}\x07\n", "line 2 has the character U+0007, which YAML does not allow."),
@@ -148,6 +152,7 @@ def test_a_file_as_it_is_shipped_sets_nothing() -> None:
         (f"a: &a\n  {KEY}: *a\n", "line 1 begins a value that holds itself."),
         (b"a: 1\nb: \xff\n", "the file is not UTF-8: line 2 has a byte that is no part of a character."),
         ("a: 1\n".encode("utf-16"), "the file is not UTF-8: line 1 has a byte that is no part of a character."),
+        ("null\n", "line 1 has a null where the settings should be; remove it."),
         ("[" * 3000, "the file is nested too deeply to be read."),
         ("a: " + "[" * 3000 + "]" * 3000, "the file is nested too deeply to be read."),
     ],
@@ -235,6 +240,22 @@ def test_a_file_of_agent_5() -> None:
     for name in ("proxy_host", "listen_port", "nothing"):
         assert ini(content, name) is None
     assert ini("", "dd_url") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("dd_url = https://a.example ; comment", "https://a.example"),
+        ("dd_url: https://a.example\t; a ; b", "https://a.example"),
+        ("dd_url: https://a.example;b ; c", "https://a.example;b ; c"),
+        ("dd_url: https://a.example # b", "https://a.example # b"),
+        ("dd_url: ;b", ";b"),
+    ],
+)
+def test_a_comment_behind_a_setting_of_agent_5(written: str, text: str) -> None:
+    found = ini(f"[Main]\n{written}\n", "dd_url")
+    assert found is not None
+    assert (found.value, found.text) == (text, text)
 
 
 @pytest.mark.parametrize(
