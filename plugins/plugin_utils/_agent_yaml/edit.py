@@ -81,6 +81,10 @@ def _wanted(settings: t.Mapping[str, t.Any], *, is_present: bool) -> list[tuple[
         path = tuple(str.__str__(name).split(".")) if isinstance(name, str) else ()
         if not all(path) or not path:
             raise AgentYamlError(f"'{name}' is not the name of a setting, such as 'site' or 'proxy.https'.")
+        if any(emit.is_too_long(part) for part in path):
+            raise AgentYamlError(
+                f"The name of a setting that begins with '{name[:20]}' has a part that is too long for a key in YAML."
+            )
         wanted[path] = emit.plain(value, ".".join(path)) if is_present else None
     for path in wanted if is_present else ():
         for length in range(1, len(path)):
@@ -122,6 +126,7 @@ def _set(document: Document, path: Path, value: t.Any) -> _Step | None:
     is_there, before = _look(document.data, path)
     if is_there and same(before, value):
         return None
+    _refuse_what_is_written_otherwise(document.data, path)
     chain = find(document, path)
     change = Change(".".join(path), before if is_there else None, value)
     _refuse_what_is_no_section(document, path, chain)
@@ -163,6 +168,27 @@ def _is_undone(new: Document, path: Path, origin: Document) -> bool:
     return back == origin.text and _is(new, origin, origin.data)
 
 
+def _refuse_what_is_written_otherwise(data: t.Any, path: Path) -> None:
+    """Refuse a *path* that the Agent finds under another key: one with dots, or one that is no text (1, true)."""
+    name = ".".join(path)
+    for depth, part in enumerate(path):
+        if not isinstance(data, dict):
+            return
+        joined = {".".join(path[depth:end]) for end in range(depth + 2, len(path) + 1)}
+        dotted = next((key for key in data if isinstance(key, str) and key in joined), None)
+        if dotted is not None:
+            raise AgentYamlError(
+                f"The file has a key '{dotted}' with the dots in it, which the Agent takes for '{name}' or a section "
+                "of it; nest it, section by section, by hand first."
+            )
+        if any(not isinstance(key, str) and emit.as_name(key) == part for key in data):
+            raise AgentYamlError(
+                f"'{name}' is a text to YAML, and the file has the key '{part}' as a number, a boolean or a date; "
+                "put that key into quotes by hand first."
+            )
+        data = data.get(part)
+
+
 def _refuse_what_is_no_section(document: Document, path: Path, chain: list[Entry]) -> None:
     for depth, entry in enumerate(chain[: len(path) - 1], start=1):
         name = ".".join(path[:depth])
@@ -202,6 +228,7 @@ def _cannot(document: Document, path: Path, chain: list[Entry], what: str) -> Ag
 def _unset(document: Document, path: Path) -> _Step | None:
     is_there, before = _look(document.data, path)
     if not is_there:
+        _refuse_what_is_written_otherwise(document.data, path)
         return None
     chain = find(document, path)
     if len(chain) < len(path):

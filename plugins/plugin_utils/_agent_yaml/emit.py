@@ -25,6 +25,8 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null",
 
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 
+_LONGEST_KEY = 1000
+
 # What the Agent's parser can hold as a whole number; above, it would take an approximation.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
@@ -73,8 +75,26 @@ def _plain_mapping(value: t.Mapping[t.Any, t.Any], name: str) -> dict[t.Any, t.A
     for key, item in value.items():
         if not isinstance(key, (str, int)) or isinstance(key, bool):
             raise AgentYamlError(f"The value of '{name}' has a key that is no text; write it in quotes.")
-        result[plain(key, name)] = plain(item, name)
+        own = plain(key, name)
+        if is_too_long(own):
+            raise AgentYamlError(f"The value of '{name}' has a key that is too long for YAML.")
+        result[own] = plain(item, name)
+    if len({as_name(key) for key in result}) < len(result):
+        raise AgentYamlError(
+            f"The value of '{name}' has a key both as a number and as text, which the Agent does not tell apart; "
+            "write one of them."
+        )
     return result
+
+
+def is_too_long(name: str | int) -> bool:
+    """Whether *name* can't be a key: a parser looks for the colon no further."""
+    return len(key(name)) > _LONGEST_KEY
+
+
+def as_name(name: t.Any) -> str:
+    """What the Agent makes of a key, which it has as text."""
+    return str(name).lower() if isinstance(name, bool) else "null" if name is None else str(name)
 
 
 def flow(value: t.Any) -> str:

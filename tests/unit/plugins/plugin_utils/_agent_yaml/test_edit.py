@@ -25,6 +25,7 @@ from ._bounds import known
 
 EXAMPLE = ROOT.parent / "shared" / "data" / "datadog.yaml.example"
 NEEDS_EXAMPLE = pytest.mark.skipif(not EXAMPLE.exists(), reason=f"needs {EXAMPLE.name} in ../shared/data")
+NEEDS_LIBYAML = pytest.mark.skipif(not hasattr(yaml, "CSafeLoader"), reason="PyYAML is here without libyaml")
 BUFFERING = {
     "forwarder_retry_queue_payloads_max_size": 31457280,
     "forwarder_storage_max_size_in_bytes": 500000000,
@@ -403,6 +404,27 @@ CAUGHT = "key" + "material"
         ("", {"a": 2**64}, "The value of 'a' is a whole number beyond 64 bits"),
         ("", {"a": datetime.date(2026, 1, 2)}, "The value of 'a' is neither text, number"),
         ("", {"a": [{"b": {1.5: 1}}]}, "The value of 'a' has a key that is no text"),
+        ("null\n", {"a": 1}, "Line 1 has a null where the settings should be; remove it."),
+        ("# c\n~", {"a": 1}, "Line 2 has a null where the settings should be; remove it."),
+        (
+            "",
+            {"a." + "n" * 1001: 1},
+            "The name of a setting that begins with 'a.nnnnnnnnnnnnnnnnnn' has a part that is too long",
+        ),
+        (
+            "",
+            {"n" * 1001: 1},
+            "The name of a setting that begins with 'nnnnnnnnnnnnnnnnnnnn' has a part that is too long",
+        ),
+        ("", {"a": [{"n" * 1001: 1}]}, "The value of 'a' has a key that is too long for YAML."),
+        ("", {"a": {1: 4, "1": 3}}, "The value of 'a' has a key both as a number and as text"),
+        ("m: {1: a}\n", {"m.1": "b"}, "'m.1' is a text to YAML, and the file has the key '1' as a number"),
+        ("m:\n  true: {a: 1}\n", {"m.true.a": 2}, "'m.true.a' is a text to YAML, and the file has the key 'true'"),
+        ("x: &x {1: a}\nm: {<<: *x}\n", {"m.1": "b"}, "'m.1' is a text to YAML"),
+        ("a.b: 1\n", {"a.b": 2}, "The file has a key 'a.b' with the dots in it, which the Agent takes for 'a.b'"),
+        ("a.b: {c: 1}\n", {"a.b.c": 1}, "The file has a key 'a.b' with the dots in it"),
+        ("a:\n  b.c: 1\n", {"a.b.c": 2}, "The file has a key 'b.c' with the dots in it, which the Agent takes for"),
+        ("a:\n\t b: 1\n", {"a.b": 2}, "Line 2 has a tab where YAML wants spaces; write spaces instead"),
         ("", {"a": "\ud800"}, "The value of 'a' has half of a character in it"),
     ],
 )
@@ -427,6 +449,69 @@ def test_aliases_that_multiply_are_refused_at_once() -> None:
 )
 def test_what_is_not_there_itself_can_not_be_removed(text: str, name: str, said: str) -> None:
     assert refusal(text, {name: None}, is_present=False).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("a.b: 1\n", "a.b"), ("a: {b.c: 1}\n", "a.b.c"), ("a: {1: x}\n", "a.1"), ("a: {1: {b: 1}}\n", "a.1.b")],
+)
+def test_what_is_there_under_another_key_is_not_passed_over(text: str, name: str) -> None:
+    assert "by hand first." in refusal(text, {name: None}, is_present=False)
+    assert take(text, "b", "a.c", "a.2") == text
+
+
+@NEEDS_LIBYAML
+@pytest.mark.parametrize("tail", ["\t", " \t", "\t# on", "\t \t # on"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_tabs_that_the_agent_reads_over_stay(tail: str, newline: str) -> None:
+    before = f"site: datadoghq.eu{tail}{newline}logs_enabled:\ttrue{tail}{newline}"
+    assert put(before, site="x", a=1) == f"site: x{tail}{newline}logs_enabled:\ttrue{tail}{newline}a: 1{newline}"
+    assert take(put(before, a=1), "a") == before
+    assert put(before, site="datadoghq.eu", logs_enabled=True) == before
+
+
+@NEEDS_LIBYAML
+def test_a_tab_of_a_text_is_no_space() -> None:
+    said = "Line 1 has a tab where YAML wants spaces"
+    assert refusal('a: 1\t\nb: "x:\ty"\n', {"a": 2}).startswith(said)
+    assert put('a: 1\nb: "x:\ty"\n', a=2) == 'a: 2\nb: "x:\ty"\n'
+
+
+def test_tabs_are_refused_where_nothing_else_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert refusal("a: 1\t\n", {"a": 2}).startswith("Line 1 has a tab where YAML wants spaces")
+
+
+def test_keys_that_python_alone_takes_for_one_are_two() -> None:
+    text = "m: {1: a, true: b, 1.0: c}\n"
+    assert put(text, new=1) == text + "new: 1\n"
+    assert take(put(text, new=1), "new") == text
+    [change] = edit(text.encode(), {"m": 1}, is_present=True).changes
+    assert {str(key): value for key, value in change.before.items()} == {"1": "a", "true": "b", "1.0": "c"}
+
+
+@pytest.mark.parametrize("tag", ["!!map", "!!seq", "!!set", "!!omap"])
+def test_a_tag_of_what_is_none_is_left_alone(tag: str) -> None:
+    for text in (f"{tag} x : 1\n", f"x: {tag} y\n"):
+        assert put(text, new=1) == text + "new: 1\n"
+
+
+def test_a_section_with_a_tag_stays_one_when_it_is_emptied() -> None:
+    assert take("b: !!map\n    a: 1\n", "b.a") == "b: !!map\n    {}\n"
+
+
+@pytest.mark.parametrize("number", ["0x" + "f" * 5000, "9" * 5000, "-0b" + "1" * 5000])
+def test_a_number_without_end_is_no_number_that_was(number: str) -> None:
+    done = edit(f"k: {number}\n".encode(), {"k": 1}, is_present=True)
+    assert (done.content, done.changes[0].after) == (b"k: 1\n", 1)
+    assert not isinstance(done.changes[0].before, int)
+
+
+def test_merges_that_multiply_are_refused_at_once() -> None:
+    text = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+    )
+    assert "that its aliases make too large" in refusal(f"{text}<<: *a11\n", {"n": 1})
 
 
 @pytest.mark.parametrize("name", ["b", "a.c", "a.b.c"])
