@@ -17,7 +17,7 @@ description:
   - Variables of the services' environment (C(DD_*)) win over the files, as they do for the Agent. On Linux these are
     those of the systemd units, with drop-ins and files that the units name, or what C(/etc/default/datadog-agent)
     exports where there is no systemd; on Windows those of the services' registry keys.
-  - Where no Agent is installed, nothing is read unless O(path) says what: a file that one left behind is nobody's.
+  - Where no Agent is installed, nothing is read unless O(path) says what. A file that one left behind is nobody's.
   - What an integration is told in C(conf.d), such as Database Monitoring or devices to poll by SNMP, is not read.
 author:
   - netwall.datadog authors (!UNKNOWN)
