@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+import urllib.parse
 
 import pytest
 import yaml
@@ -38,7 +39,10 @@ SETTINGS: dict[str, t.Any] = {
     "GUI_port": -1,
     "dogstatsd_non_local_traffic": True,
     "apm_config": {"apm_non_local_traffic": True},
-    "proxy": {"https": f"http://user:{PASSWORD}@localhost:3128", "no_proxy": ["trace.agent.datadoghq.eu"]},
+    "proxy": {
+        "https": f"http://user:{urllib.parse.quote(PASSWORD, safe='')}@localhost:3128",
+        "no_proxy": ["trace.agent.datadoghq.eu"],
+    },
     "additional_endpoints": {"https://app.datadoghq.com": [KEY]},
 }
 
@@ -216,6 +220,7 @@ def test_nothing_fails_that_should_not(read: Read) -> None:
         "broken",
         "another type",
         "user lacks networks",
+        "unknown site",
         "hostile site",
         "hostile site of its own",
     }
