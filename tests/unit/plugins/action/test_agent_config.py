@@ -319,6 +319,7 @@ class ActionModule(AgentConfig):
             return contextlib.nullcontext() if is_seen or self.is_edit else careful(action)
 
         run_module = host.AgentHost.run
+        self.is_edit = False
 
         def run(agent, module, args, *, is_secret):
             self.is_edit = module == "netwall.datadog.agent_config"
