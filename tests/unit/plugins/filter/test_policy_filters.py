@@ -54,7 +54,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         "installed": True,
         "version": bait,
         "version_source": bait,
-        "site": bait,
+        # Another than the known ones is refused.
+        "site": "datadoghq.eu",
         "products": [bait],
         "ports": {bait: bait},
         "non_local_traffic": {bait: True},
@@ -76,7 +77,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     hostile: list[dict[str, t.Any]] = [
         {"ansible.builtin.command": {"argv": ["cat", str(folder / "answer.json")]}, "register": "answer"},
         *({"ansible.builtin.set_fact": {name: text}} for name, text in kept.items()),
-        {"ansible.builtin.debug": {"msg": ["{{ choice }}", "{{ seen.site }}", "{{ values }}"]}},
+        {"ansible.builtin.debug": {"msg": ["{{ choice }}", "{{ seen.products }}", "{{ values }}"]}},
     ]
     played = play(
         folder,
@@ -140,7 +141,7 @@ def test_what_a_host_says_is_passed_on_and_not_run_as_a_template(shown: Shown) -
     assert not shown.was_owned
     bait, options = shown.bait, shown.choice["options"]
     assert options["ports"] == {bait: bait, "gui": 5010}
-    assert (options["site"], options["products"], options["unmanaged_ports"]) == (bait, [bait], [bait])
+    assert (options["products"], options["unmanaged_ports"]) == ([bait], [bait])
     assert shown.choice["sources"]["agent_version"] == f"the Agent's {bait}"
     assert shown.choice["warnings"] == [bait]
     said = {row["name"]: row for row in shown.values}
