@@ -9,10 +9,15 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import PlaceError, bare, parse_place, site_of
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import (
+    PlaceError,
+    bare,
+    network_of,
+    parse_place,
+    site_of,
+)
 from ansible_collections.netwall.datadog.plugins.plugin_utils._request import PolicyError, name_of, port_of
 
 _KEYS = ("product", "host", "port", "is_additional", "replaces")
@@ -34,10 +39,7 @@ class Endpoint:
     @property
     def network(self) -> str | None:
         """The one address of a host that is given by address, as a CIDR; None for a name."""
-        try:
-            return str(ipaddress.ip_network(self.host))
-        except ValueError:
-            return None
+        return network_of(self.host)
 
     def site(self, own: str) -> str | None:
         """The Datadog site that the host belongs to: *own*, one of the catalog, or one named like them."""

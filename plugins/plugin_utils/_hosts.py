@@ -100,6 +100,11 @@ def is_address(text: str) -> bool:
         return False
 
 
+def network_of(host: str) -> str | None:
+    """The one address of a *host* that is given by address, as a CIDR; None for a name."""
+    return str(ipaddress.ip_network(host)) if is_address(host) else None
+
+
 def site_of(host: str, own: str = catalog.US1) -> str | None:
     """The Datadog site that *host* is of: *own*, one of the catalog, or one that is named like them."""
     host = bare(host)

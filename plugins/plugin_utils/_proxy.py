@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 from urllib.parse import urlsplit
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import SCHEME_PORTS, is_host
+from ansible_collections.netwall.datadog.plugins.plugin_utils._hosts import SCHEME_PORTS, is_host, network_of
 
 
 class ProxyError(ValueError):
@@ -29,10 +28,7 @@ class Proxy:
     @property
     def network(self) -> str | None:
         """The one address of a proxy that is given by address, as a CIDR; None for a name."""
-        try:
-            return str(ipaddress.ip_network(self.host))
-        except ValueError:
-            return None
+        return network_of(self.host)
 
     def __str__(self) -> str:
         """``HOST:PORT``, all that anybody may see."""
