@@ -17,8 +17,9 @@ help: ## list what there is (the default)
 demo: ## harden a disposable host and show what passes and what does not
 	$(IN_ENV) tests/lab/demo.sh $(ARGS)
 
+# Tests of the lab mostly wait: the others run beside them (tests/conftest.py).
 test: ## unit, quality and integration tests and a little fuzzing; those that take long are left to soak
-	$(IN_ENV) pytest $(ARGS)
+	$(IN_ENV) pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 unit: ## the tests that need nothing but Python
 	$(IN_ENV) pytest tests/unit $(ARGS)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -19,6 +20,19 @@ if t.TYPE_CHECKING:
 # The machine is shared with other gates and with the lab's hosts: a slow example is no fault.
 settings.register_profile("netwall", deadline=None, print_blob=True)
 settings.load_profile("netwall")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests (`-n`): one has the lab, and the others a file at a time."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    groups = {item: str(item.path.relative_to(ROOT)) for item in items}
+    for item, path in groups.items():
+        groups[item] = "lab" if path.startswith("tests/integration/") else path
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    # What takes longest comes first.
+    items.sort(key=lambda item: groups[item] != "lab")
 
 
 @pytest.fixture(scope="session")
