@@ -9,6 +9,10 @@ One file, standard library only. Reads an order from standard input, writes a re
      "after": SECONDS,                       kill it so long after its start
      "at_call": [NAME, NUMBER],              or when it is about to make this system call for that time
      "count": true,                          or let it end, and list its calls (those of CALLS)
+     "loading": MOMENT,                      or while firewalld loads its rules, see MOMENTS, or so many seconds after
+                                             its process began
+     "firewalld": "goes on",                 which is held at that moment until the change is being taken back
+     "firewalld": "dies",                    or killed then
      "group": true,                          kill its children with it
      "way_back": "watching",                 then kill the process that watches over the change
      "way_back": SECONDS,                    or so long after it began to take the change back
@@ -36,8 +40,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PENDING = Path("/var/lib/netwall/datadog/pending.json")
 STATE = PENDING.with_name("state.json")
@@ -47,6 +54,17 @@ CALLS = "fsync,rename,unlink,symlink,mkdir,rmdir,flock,vfork,clone,clone3,wait4,
 FILES = ("etc/ufw/**/*", "etc/default/ufw", "etc/firewalld/**/*", "etc/systemd/system/**/*")
 SETTINGS = "proc/sys/net/ipv[46]/conf/*/accept_*"
 RUN_LOCK = Path("/run/netwall-datadog.lock")
+MOMENTS = ("program", "table", "rules")
+"""Of a firewalld that starts: its program runs; its table is there, without a rule; its rules are.
+
+At none of them can it be told to end in order: until it catches SIGTERM that kills it.
+"""
+_FIREWALLD = b"/usr/sbin/firewalld"
+_LISTED = ("nft", "--terse", "list", "table", "inet", "firewalld")
+# How long it runs between two looks, and how long it may take to begin.
+_STEP, _BEGIN = 0.004, 60
+# How long the way back has for its first words to a firewalld that is held.
+_HELD = 0.6
 _POLL = 0.02
 
 
@@ -83,6 +101,13 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 def talk(process: subprocess.Popen[str], order: dict[str, Any]) -> tuple[str, str, str]:
     """Give the module its input, and the end that was ordered; its output, its errors and what it was doing then."""
     phase = ""
+    if "loading" in order:
+        assert process.stdin
+        process.stdin.write(order["input"])
+        process.stdin.close()
+        process.stdin = None
+        phase = kill_while_loading(process, order)
+        return *process.communicate(), phase
     try:
         output, errors = process.communicate(order["input"], timeout=order.get("after"))
     except subprocess.TimeoutExpired:
@@ -105,6 +130,65 @@ def stop_and_kill(pid: int, *, is_group: bool) -> str:
     phase = ", ".join([journal_state(), *(f"{name} runs" for name in names)])
     send(pid, signal.SIGKILL)
     return phase
+
+
+def kill_while_loading(process: subprocess.Popen[str], order: dict[str, Any]) -> str:
+    """Kill the module and its children while firewalld loads; at which moment, empty if none was met."""
+    firewalld = hold_firewalld(process, order["loading"])
+    if firewalld is None:
+        return ""
+    os.killpg(process.pid, signal.SIGKILL)
+    if order["firewalld"] == "goes on":
+        begin = time.monotonic()
+        while not is_taking_back() and time.monotonic() - begin < _BEGIN:
+            time.sleep(_POLL)
+        time.sleep(_HELD)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(firewalld, signal.SIGCONT if order["firewalld"] == "goes on" else signal.SIGKILL)
+    return f"{order['loading']}, {order['firewalld']}"
+
+
+def hold_firewalld(process: subprocess.Popen[str], moment: str | float) -> int | None:
+    """Stop firewalld at a *moment* of its start, and leave it so; its process, None if it got past that moment."""
+    firewalld = None
+    begin = time.monotonic()
+    while firewalld is None:
+        if process.poll() is not None or time.monotonic() - begin > _BEGIN:
+            return None
+        firewalld = next(running(_FIREWALLD), None)
+    begin = time.monotonic()
+    while True:
+        # However busy the machine is, a step is no longer than that, and nothing happens while we look.
+        os.kill(firewalld, signal.SIGSTOP)
+        if catches_end(firewalld):
+            os.kill(firewalld, signal.SIGCONT)
+            return None
+        if moment == moment_of_loading() or (isinstance(moment, float) and time.monotonic() - begin >= moment):
+            return firewalld
+        os.kill(firewalld, signal.SIGCONT)
+        time.sleep(_STEP)
+
+
+def moment_of_loading() -> str:
+    """Which of MOMENTS it is."""
+    listed = subprocess.run(_LISTED, capture_output=True, text=True, check=False)
+    return "program" if listed.returncode else "rules" if "chain " in listed.stdout else "table"
+
+
+def catches_end(pid: int) -> bool:
+    """Whether a process does something of its own about SIGTERM; not one that is gone."""
+    with contextlib.suppress(OSError):
+        caught = re.search(r"(?m)^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
+        return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
+def running(program: bytes) -> Iterator[int]:
+    """The processes in which Python runs *program*."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().split(b"\0")[1:2] == [program]:
+                yield int(path.parent.name)
 
 
 def journal_state() -> str:

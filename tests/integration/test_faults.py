@@ -11,10 +11,16 @@ import sys
 
 import pytest
 
-from ansible_collections.netwall.datadog.tests._tool import ROOT
+from ansible_collections.netwall.datadog.tests._tool import ROOT, run
 
 KILLS, STOPS = 12, 2
 CANNOT_RUN = 3
+EVERY_MOMENT = [
+    "--moments",
+    "program:dies,program:goes-on,table:dies,table:goes-on,rules:dies,rules:goes-on",
+    "--spread",
+    "12",
+]
 
 
 @pytest.mark.lab
@@ -42,3 +48,22 @@ def test_rules_are_whole_whenever_the_module_is_killed_or_the_power_goes(
         pytest.fail(f"{done.stdout}\n{done.stderr}", pytrace=False)
     with capsys.disabled():
         print(f"\n{done.stdout}", end="")
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(
+    ("host", "options"),
+    [
+        pytest.param("firewalld:bookworm", ["--moments", "rules:dies"], id="bookworm"),
+        pytest.param("firewalld:trixie", ["--moments", "rules:goes-on"], id="trixie"),
+        pytest.param("firewalld:bookworm", EVERY_MOMENT, id="bookworm-spread", marks=pytest.mark.soak),
+        pytest.param("firewalld:trixie", EVERY_MOMENT, id="trixie-spread", marks=pytest.mark.soak),
+    ],
+    indirect=["host"],
+)
+def test_nothing_is_left_of_a_firewalld_that_was_loading_its_rules(
+    lab: str, host: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = run(sys.executable, ROOT / "tests/faults/loading.py", "--lab", lab, "--host", host, *options, cwd=ROOT)
+    with capsys.disabled():
+        print(f"\n{said}", end="")

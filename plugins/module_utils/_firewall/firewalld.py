@@ -143,11 +143,15 @@ class Running:
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What stands on the host: our files as texts by their path, the unit's state, and firewalld if it runs."""
+    """What stands on the host: our files as texts by their path, the unit's state, and firewalld if it runs.
+
+    ``left`` are the tables of one that does not, see :data:`firewalld_switch.TABLES`.
+    """
 
     texts: t.Mapping[str, str]
     unit: str
     running: Running | None = None
+    left: tuple[str, ...] = ()
 
     @property
     def has_failed(self) -> bool:
@@ -158,7 +162,7 @@ class Host:
     def read(cls) -> Host:
         """Look; raises :class:`FirewallError`."""
         running = Running.read() if firewalld_switch.is_running() else None
-        return cls(_our_texts(), firewalld_switch.unit_state(), running)
+        return cls(_our_texts(), firewalld_switch.unit_state(), running, firewalld_switch.left_tables())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,6 +209,7 @@ class Plan:
             "running": self.host.running is not None,
             "failed": self.host.has_failed,
             "unit": self.host.unit,
+            "left": list(self.host.left),
         }
 
     @property
@@ -214,7 +219,8 @@ class Plan:
     def apply(self, step: Step) -> None:
         if self.switch_off:
             step("Switching firewalld off")
-            _switch_back(self.switched_on)
+            # What stands without it now is the work of somebody who has stopped it since.
+            _switch_back(self.switched_on, self.host.left)
         _bring(self.texts, step, self.host.has_failed)
         if self.switch_on:
             step("Switching firewalld on")
@@ -255,7 +261,8 @@ class Firewalld:
         # What somebody had started by hand does not run after a boot.
         runs = snapshot["running"] and (snapshot["unit"] == "enabled" or not firewalld_switch.is_booting())
         if not runs:
-            _switch_back({**snapshot, "running": False})
+            # What an older release wrote down doesn't say: nothing is removed then.
+            _switch_back({**snapshot, "running": False}, snapshot.get("left", firewalld_switch.TABLES))
         _bring(snapshot["texts"], lambda _name: None, snapshot.get("failed", False))
         if runs:
             firewalld_switch.put_back(snapshot["unit"])
@@ -376,7 +383,7 @@ def _refuse_harm(plan: Plan) -> None:
     host, request, running = plan.host, plan.request, plan.host.running
     absent = request.state == "absent"
     if plan.switch_on and not running:
-        firewalld_switch.refuse_to_switch_on()
+        firewalld_switch.refuse_to_switch_on(host.left)
     if running and not absent:
         _refuse_equal_places(running, plan.wanted)
     if running and plan.needs_reload:
@@ -555,8 +562,8 @@ def _write(texts: t.Mapping[str, str], step: Step) -> None:
         put_back(path, None)
 
 
-def _switch_back(before: t.Mapping[str, t.Any]) -> None:
-    """Have firewalld run, and start at boot, as it did *before*."""
+def _switch_back(before: t.Mapping[str, t.Any], left: t.Collection[str]) -> None:
+    """Have firewalld run, and start at boot, as it did *before*; of the tables of one that did not, *left* stood."""
     if not before["running"]:
-        firewalld_switch.stop()
+        firewalld_switch.stop(left)
     firewalld_switch.put_back(before["unit"])

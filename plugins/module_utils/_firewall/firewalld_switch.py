@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.backend import FirewallError
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewalld_config import (
@@ -26,7 +27,10 @@ from ansible_collections.netwall.datadog.plugins.module_utils._firewall.firewall
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.system import ask_systemd, has_systemd, run
 
 _UNIT = "firewalld.service"
-_TABLE = ("inet", "firewalld")
+
+TABLES = ("firewalld", "firewalld_policy_drop", "firewalld_probe")
+"""The tables of family ``inet`` that a firewalld may leave: its rules, what keeps packets out while it reloads, and one
+by which releases from 2.0 on find out what the kernel can do."""
 
 
 def is_running() -> bool:
@@ -49,10 +53,37 @@ def is_booting() -> bool:
     return ask_systemd("is-system-running") in ("initializing", "starting")
 
 
-def refuse_to_switch_on() -> None:
-    """Raise :class:`FirewallError` where switching firewalld on would undo the work of others, or can't be done."""
+def is_down() -> bool:
+    """Whether firewalld is off and nobody is about to start or stop it; never without systemd, which has to say so."""
+    return ask_systemd("is-active", _UNIT) in ("inactive", "failed")
+
+
+def left_tables() -> tuple[str, ...]:
+    """Those of ``TABLES`` that stand although firewalld is down; none without the program nft."""
+    if not is_down():
+        return ()
+    with contextlib.suppress(FirewallError):
+        lines = [line.split() for line in run(["nft", "list", "tables", "inet"]).splitlines()]
+        return tuple(name for name in TABLES if ["table", "inet", name] in lines)
+    return ()
+
+
+def refuse_to_switch_on(left: t.Sequence[str] = ()) -> None:
+    """Raise :class:`FirewallError` where switching firewalld on would undo the work of others, or can't be done.
+
+    *left* are the tables that stand while it is down. Releases before 2.0 would put all of their rules there a second
+    time, later ones replace them, and we could not put them back.
+    """
     if not has_systemd():
         raise FirewallError("firewalld is off, and without systemd only you can start it; do that and run this again.")
+    if left:
+        names = ", ".join(f"'inet {name}'" for name in left)
+        raise FirewallError(
+            f"firewalld is off, but its rules still stand in the kernel (nft table {names}): it was killed, or stopped "
+            "with 'CleanupOnExit=no'. Switching it on would mix them with new ones, and they could not be put back; "
+            f"remove them ({'; '.join(f'nft delete table inet {name}' for name in left)}), or see to it that firewalld "
+            "runs, and run this again."
+        )
     version = parse_version(run(["firewall-offline-cmd", "--version"]))
     refuse_old(version)
     direct = list(direct_in_file())
@@ -82,23 +113,30 @@ def start() -> None:
             state()
 
 
-def stop() -> None:
-    """Stop firewalld, also one that is just about to be started; raises :class:`FirewallError`."""
+def stop(kept: t.Collection[str] = ()) -> None:
+    """Stop firewalld, also one that is just about to be started; raises :class:`FirewallError`.
+
+    Of its tables only those called *kept* are left. While the host boots, nothing is waited for, or looked at.
+    """
     patience = _patience()
+    if not patience and ask_systemd("is-active", _UNIT) in ("active", "activating", "reloading"):
+        # Before it has loaded all its rules it heeds no signal: it would be killed, and leave what it has loaded, also
+        # in iptables. One that never gets there is killed all the same.
+        with contextlib.suppress(FirewallError):
+            start()
     run(["systemctl", *patience, "stop", _UNIT])
     if not patience:
-        _clear_away()
+        _clear_away(kept)
 
 
-def _clear_away() -> None:
-    """Remove what a firewalld leaves that was stopped while it was starting: its table with sets, and no chain yet.
+def _clear_away(kept: t.Collection[str]) -> None:
+    """Remove what a firewalld left that died while it was starting, or was told to leave its rules (CleanupOnExit=no).
 
-    One with chains is the work of a firewalld that was told to leave its rules (CleanupOnExit=no).
+    Those called *kept* stood before: they are the operator's.
     """
-    # Where there is no such table, or no nft, there is nothing to clear away.
-    with contextlib.suppress(FirewallError):
-        if "chain " not in run(["nft", "--terse", "list", "table", *_TABLE]):
-            run(["nft", "delete", "table", *_TABLE])
+    for name in left_tables():
+        if name not in kept:
+            run(["nft", "delete", "table", "inet", name])
 
 
 def put_back(unit: str) -> None:

@@ -48,7 +48,7 @@ def host_without_iptables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewalld, "saved_rules", list)
     monkeypatch.setattr(firewalld, "refuse_broken_files", lambda _runtime: None)
     monkeypatch.setattr(firewalld, "peers_of", lambda request: [request.session.address] if request.session else [])
-    monkeypatch.setattr(firewalld_switch, "refuse_to_switch_on", lambda: None)
+    monkeypatch.setattr(firewalld_switch, "refuse_to_switch_on", lambda _left: None)
 
 
 def running(live: Layout | None = None, **others: t.Any) -> Running:
@@ -150,7 +150,7 @@ def test_absent_where_nothing_is_ours_changes_nothing() -> None:
 def test_the_snapshot_has_all_of_our_files() -> None:
     host = after(asked(LOGS))
     snapshot = make_plan(host, Request(state="absent"), {}).snapshot
-    assert snapshot == {"texts": host.texts, "running": True, "failed": False, "unit": "enabled"}
+    assert snapshot == {"texts": host.texts, "running": True, "failed": False, "unit": "enabled", "left": []}
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------
@@ -506,14 +506,19 @@ class FakeHost:
         monkeypatch.setattr(firewalld, "_FOLDERS", folders)
         monkeypatch.setattr(switch, "is_running", lambda: self.is_running)
         monkeypatch.setattr(switch, "is_booting", lambda: self.is_booting)
-        for name in ("start", "stop"):
-            monkeypatch.setattr(switch, name, lambda name=name: self.done.append(name))
+        self.kept: t.Collection[str] | None = None
+        monkeypatch.setattr(switch, "start", lambda: self.done.append("start"))
+        monkeypatch.setattr(switch, "stop", self.stop)
         monkeypatch.setattr(switch, "put_back", lambda unit: self.done.append(f"unit {unit}"))
         monkeypatch.setattr(firewalld, "state", lambda: "RUNNING")
         monkeypatch.setattr(firewalld, "read_live", lambda: self.live)
         monkeypatch.setattr(firewalld, "reload", lambda: self.done.append("reload"))
         monkeypatch.setattr(firewalld, "make", lambda moves: self.done.append(f"{len(moves)} moves"))
         self.folder = folder
+
+    def stop(self, kept: t.Collection[str]) -> None:
+        self.kept = kept
+        self.done.append("stop")
 
     def texts(self, layout: Layout) -> dict[str, str]:
         return {path.replace("/etc/firewalld", str(self.folder)): text for path, text in texts_of(layout).items()}
@@ -589,6 +594,25 @@ def test_what_we_switched_on_is_switched_off_before_anything_else(
     host = FakeHost(monkeypatch, tmp_path, False, Layout())
     firewalld.Firewalld().restore({"texts": {}, "running": False, "failed": False, "unit": "disabled"})
     assert host.done == ["stop", "unit disabled"]
+    # Where nobody has looked for rules that stood without it, none are taken away.
+    assert host.kept == firewalld_switch.TABLES
+
+
+@pytest.mark.parametrize("left", [(), ("firewalld",)])
+def test_rules_that_stood_without_firewalld_before_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any, left: tuple[str, ...]
+) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    snapshot = make_plan(replace(OFF, left=left), Request(state="absent"), {}).snapshot
+    firewalld.Firewalld().restore(snapshot)
+    assert host.kept == list(left)
+
+
+def test_what_somebody_has_stopped_since_keeps_its_rules(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+    host = FakeHost(monkeypatch, tmp_path, False, Layout())
+    record = {"switched_on": {"running": False, "unit": "disabled", "peers": []}}
+    make_plan(replace(OFF, left=("firewalld",)), Request(state="absent"), record).apply(lambda _name: None)
+    assert host.kept == ("firewalld",)
 
 
 def test_what_a_killed_run_left_is_cleared_away(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:

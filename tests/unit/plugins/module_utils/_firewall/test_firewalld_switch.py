@@ -26,16 +26,21 @@ class FakeSystem:
         self.answers = {"is-active": active, "is-enabled": enabled, "is-system-running": system}
         self.done: list[str] = []
         self.version = "1.3.3"
-        self.table: str | None = None
+        self.tables: list[str] | None = []
+        self.dies = False
 
     def run(self, argv: list[str]) -> str:
         if argv[0] == "firewall-offline-cmd":
             return f"{self.version}\n"
-        if argv[:4] == ["nft", "--terse", "list", "table"]:
-            if self.table is None:
-                raise FirewallError("No such file or directory")
-            return self.table
+        if argv == ["nft", "list", "tables", "inet"]:
+            if self.tables is None:
+                raise FirewallError("'nft' could not be run")
+            return "".join(f"table inet {name}\n" for name in self.tables)
         self.done.append(" ".join(argv))
+        if argv == ["systemctl", "start", UNIT] and self.dies:
+            raise FirewallError("Job for firewalld.service failed")
+        if argv == ["systemctl", "stop", UNIT]:
+            self.answers["is-active"] = "inactive"
         return ""
 
 
@@ -133,18 +138,52 @@ def test_without_systemd_it_can_t_be_switched_on(monkeypatch: pytest.MonkeyPatch
         firewalld_switch.refuse_to_switch_on()
 
 
+@pytest.mark.parametrize("active", ["active", "activating", "reloading"])
+def test_what_loads_its_rules_is_not_stopped_before_it_can_end_in_order(boot: Boot, active: str) -> None:
+    system = boot(active, "disabled")
+    firewalld_switch.stop()
+    assert system.done == [f"systemctl start {UNIT}", LOADED, f"systemctl stop {UNIT}"]
+
+
+@pytest.mark.parametrize("active", ["inactive", "failed", "deactivating"])
+def test_what_is_off_is_not_started_to_be_stopped(boot: Boot, active: str) -> None:
+    system = boot(active, "disabled")
+    firewalld_switch.stop()
+    assert system.done == [f"systemctl stop {UNIT}"]
+
+
+def test_what_dies_while_it_loads_is_stopped_and_what_it_left_removed(boot: Boot) -> None:
+    system = boot("activating", "disabled")
+    system.dies, system.tables = True, ["firewalld", "firewalld_policy_drop", "firewalld_probe"]
+    firewalld_switch.stop()
+    assert system.done[1:] == [f"systemctl stop {UNIT}", *(f"nft delete table inet {name}" for name in system.tables)]
+
+
 @pytest.mark.parametrize(
-    ("table", "is_removed"),
+    ("tables", "kept", "removed"),
     [
-        (None, False),
-        ("table inet firewalld {\n\tset netwall-1-4 {\n\t}\n}\n", True),
-        ("table inet firewalld {\n\tchain filter_INPUT {\n\t}\n}\n", False),
+        (None, [], []),
+        (["filter", "firewalld_of_mine"], [], []),
+        (["filter", "firewalld"], [], ["firewalld"]),
+        (["firewalld", "firewalld_policy_drop"], ["firewalld"], ["firewalld_policy_drop"]),
     ],
 )
-def test_what_a_firewalld_that_was_stopped_while_starting_left_is_cleared_away(
-    boot: Boot, table: str | None, is_removed: bool
+def test_of_the_tables_of_one_that_is_down_only_those_stay_that_stood_before(
+    boot: Boot, tables: list[str] | None, kept: list[str], removed: list[str]
 ) -> None:
     system = boot("inactive", "disabled")
-    system.table = table
-    firewalld_switch.stop()
-    assert ("nft delete table inet firewalld" in system.done) is is_removed
+    system.tables = tables
+    firewalld_switch.stop(kept)
+    assert [done for done in system.done if done.startswith("nft ")] == [f"nft delete table inet {x}" for x in removed]
+
+
+@pytest.mark.parametrize("active", ["active", "activating", "reloading", "deactivating", ""])
+def test_the_tables_of_one_that_is_not_down_are_nothing_that_it_left(boot: Boot, active: str) -> None:
+    boot(active, "enabled").tables = ["firewalld"]
+    assert firewalld_switch.left_tables() == ()
+
+
+def test_one_whose_rules_stand_without_it_is_not_switched_on(boot: Boot) -> None:
+    boot("inactive", "disabled").tables = ["firewalld"]
+    with pytest.raises(FirewallError, match=r"nft table 'inet firewalld'.*nft delete table inet firewalld"):
+        firewalld_switch.refuse_to_switch_on(firewalld_switch.left_tables())
