@@ -34,6 +34,7 @@ from ansible_collections.netwall.datadog.tests.integration.on_host import OnHost
 PATIENCE = 200
 # A moment of the clock may come too late; one that is looked for, when the machine is very busy.
 ATTEMPTS = 4
+_UNLIKE = ("settings", "/var/lib/netwall/datadog/state.json")
 _CLEANUP = "sed -i 's/^CleanupOnExit=.*/CleanupOnExit={}/' /etc/firewalld/firewalld.conf"
 ENDS = {
     "dies": _CLEANUP.format("no"),
@@ -75,13 +76,11 @@ class Loading:
         return report
 
     def look(self) -> dict[str, str]:
-        """What stands there, but for settings of the kernel and of firewalld itself."""
+        """What stands there, but for what a change may leave that has no rule in it."""
         found: dict[str, str] = self.attempt({})["found"]
         tables = self.host.run("nft", "list", "tables")
-        kept = {name: text for name, text in found.items() if name not in ("settings", *self._unlike)}
+        kept = {name: text for name, text in found.items() if name not in _UNLIKE}
         return {**kept, "tables": "\n".join(line for line in tables.splitlines() if line.startswith("table inet "))}
-
-    _unlike = ("/etc/firewalld/firewalld.conf", "/var/lib/netwall/datadog/state.json")
 
     def start(self) -> dict[str, str]:
         """Start it; what it has then."""

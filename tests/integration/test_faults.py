@@ -54,8 +54,8 @@ def test_rules_are_whole_whenever_the_module_is_killed_or_the_power_goes(
 @pytest.mark.parametrize(
     ("host", "options"),
     [
-        pytest.param("firewalld:bookworm", ["--moments", "rules:dies"], id="bookworm"),
-        pytest.param("firewalld:trixie", ["--moments", "rules:goes-on"], id="trixie"),
+        # Of the two releases this is the one that doubles its rules in a table that was left.
+        pytest.param("firewalld:bookworm", ["--moments", "rules:dies,rules:goes-on"], id="bookworm"),
         pytest.param("firewalld:bookworm", EVERY_MOMENT, id="bookworm-spread", marks=pytest.mark.soak),
         pytest.param("firewalld:trixie", EVERY_MOMENT, id="trixie-spread", marks=pytest.mark.soak),
     ],
