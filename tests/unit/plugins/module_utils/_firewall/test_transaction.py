@@ -563,7 +563,7 @@ def test_what_a_boot_can_not_take_back_is_left_to_a_process_that_goes_on_trying(
     assert capsys.readouterr().err.count("The way back is barred.") == way_back._BOOT_ATTEMPTS
 
 
-@pytest.mark.parametrize("deadline", [0.0, time.monotonic() + 1e9])
+@pytest.mark.parametrize("deadline", [0.0, time.monotonic() + 1e9], ids=["past", "to come"])
 def test_a_boot_takes_back_whatever_was_pending(wall: Wall, deadline: float) -> None:
     dead_run(wall, deadline=deadline)
     assert way_back.main(["boot"]) == 0
