@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of host_firewall: what only the controller knows of the connection, and a second one."""
+"""The controller's half of host_firewall: what only the controller knows of the connection, and a second one.
+
+On Windows it is all of it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.netwall.datadog.plugins.modules.host_firewall import ARGUMENT_SPEC
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.host_firewall import host_firewall, is_windows
 
 # Connections that end in a server process which listens on the network of the host.
 _NETWORK_TRANSPORTS = ("ssh", "paramiko_ssh", "paramiko", "libssh", "ansible.netcommon.libssh")
@@ -41,6 +47,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if is_windows(self):
+            result.update(host_firewall(self, ARGUMENT_SPEC, task_vars))
+            return result
         with self._answer_awaited(_LONGEST_CHANGE):
             result.update(self._module(self._task.args, task_vars))
         transaction = result.get("transaction") or {}

@@ -13,14 +13,20 @@ description:
   - Brings the firewall of a host to exactly the flows it is given, in one call, whatever their number.
   - Rules made by this module carry a comment that names their flow. A rule of anybody else is never changed, moved
     or removed; what such a rule overrules is returned as RV(shadowed).
-  - All of a change takes effect or none of it, whatever fails and whenever - a step, the module, its connection or the
-    power. What a run that died left half done is taken back on the host within seconds, at the latest when it boots.
+  - On Windows the rules are those of Windows Firewall, in the group C(netwall.datadog). They are set by modules of
+    C(ansible.windows) and C(community.windows), which have to be installed on the controller for that. A rule is a call
+    of its own there, made in an order in which a run that was cut off anywhere leaves a safe state, which the next run
+    completes. What can't be had on Windows is refused with a sentence.
+  - Elsewhere, all of a change takes effect or none of it, whatever fails and whenever - a step, the module, its
+    connection or the power. What a run that died left half done is taken back on the host within seconds, at the latest
+    when it boots.
   - An inbound flow that is denied is denied to everybody but this host itself, whose traffic to itself crosses the
     interface C(lo) alone. Connections that are already open are not cut.
 author:
   - netwall.datadog authors (!UNKNOWN)
 requirements:
-  - Nothing but Python 3.8 or later on the managed host.
+  - Nothing but Python 3.8 or later on the managed host; on Windows nothing.
+  - ansible.windows and community.windows on the controller, for Windows hosts alone.
 options:
   flows:
     description:
@@ -83,9 +89,10 @@ options:
     description:
       - The firewall to use. V(auto) takes the one that is on; of several that are off, the one that comes on at boot;
         otherwise the only one that is installed. It does not guess.
+      - V(windows) is what every Windows host has, and no other; V(auto) takes it there.
     type: str
     default: auto
-    choices: [auto, ufw, firewalld]
+    choices: [auto, ufw, firewalld, windows]
   enable:
     description:
       - Switch the firewall on if it is off. Without it a firewall that is off is an error.
@@ -105,6 +112,8 @@ options:
       - The networks from which the port of the management connection is allowed, as CIDRs.
       - If not set, a rule that is needed allows it from anywhere, because addresses may be translated on the way.
         If set, these networks are always allowed.
+      - On Windows it can't be seen whether a rule is needed. There is one where O(default_outbound=deny), where this
+        module switched a profile on, or where networks are set.
       - They widen what gets in and never narrow it. What a rule of yours lets in comes in from wherever that rule says.
     type: list
     elements: str
@@ -117,6 +126,8 @@ options:
         its addresses by DHCP and DHCPv6, asks the name servers and time servers that it is configured with, and reaches
         its cloud's metadata (see O(metadata)). They are flows whose id begins with C(host-). Nothing else leaves
         it but O(flows).
+      - On Windows that is the default of each profile that is on. The name servers are those of its adapters, the time
+        is asked by the time service alone, and rules of others let out what they did before.
     type: str
     default: unmanaged
     choices: [unmanaged, allow, deny]
@@ -126,6 +137,28 @@ options:
         O(default_outbound=deny).
     type: bool
     default: true
+  programs:
+    description:
+      - On Windows the programs that allowed outbound flows are for. Nothing else on the host gains a path by them.
+      - An element is the path of a program, or a dictionary with V(path), V(service) (the short name of a service), or
+        both. A service must have an identifier of its own (C(sc.exe qsidtype)) for that to match.
+      - The default is where Agent 7 has its programs. An empty list lets any program use the flows.
+    type: list
+    elements: raw
+    aliases: [firewall_windows_programs]
+    default:
+      - C:\Program Files\Datadog\Datadog Agent\bin\agent.exe
+      - C:\Program Files\Datadog\Datadog Agent\bin\agent\trace-agent.exe
+      - C:\Program Files\Datadog\Datadog Agent\bin\agent\process-agent.exe
+      - C:\Program Files\Datadog\Datadog Agent\bin\agent\security-agent.exe
+      - C:\Program Files\Datadog\Datadog Agent\bin\agent\system-probe.exe
+  programs_except:
+    description:
+      - The ids of outbound flows that any program may use, whatever O(programs) is.
+      - The role P(netwall.datadog.agent_firewall#role) names its extra flows here.
+    type: list
+    elements: str
+    default: []
   confirm_within:
     description:
       - A change is taken back by the host itself unless it is confirmed over a new connection within so many seconds.
@@ -133,8 +166,15 @@ options:
       - V(0), which is the default of this module and not that of the role P(netwall.datadog.agent_firewall#role), makes
         a change final at once. A connection that crosses no network can't be confirmed, and needs V(0).
       - At most V(3600). A network over which a new connection takes long wants more than V(60).
+      - Refused on Windows, unless O(confirm_if_supported=true).
     type: int
     default: 0
+  confirm_if_supported:
+    description:
+      - Makes a change final at once on Windows, where none can be confirmed, instead of refusing O(confirm_within).
+      - For tasks that are the same for all hosts. RV(transaction) tells which it was.
+    type: bool
+    default: false
   reload:
     description:
       - What to do where the firewall has to be reloaded, which firewalld needs for more than a change of addresses, and
@@ -159,6 +199,7 @@ options:
     description:
       - Whose rules are judged first. With V(theirs) all rules of others stay in force, and a flow that they overrule
         is returned as RV(shadowed).
+      - V(ours) can't be had on Windows, where a block always beats an allow, whosever it is.
     type: str
     default: theirs
     choices: [theirs, ours]
@@ -179,9 +220,9 @@ attributes:
     description: Shows rules, not files.
     support: full
   platform:
-    description: Hosts that this was tested on; see the collection's README.
+    description: Hosts that this was tested on; see the collection's README. Windows against a twin of it alone.
     support: full
-    platforms: Debian
+    platforms: Debian, Windows
 seealso:
   - plugin: netwall.datadog.traffic_policy
     plugin_type: lookup
@@ -248,7 +289,9 @@ unchanged:
   elements: str
   returned: success
 shadowed:
-  description: The ids of the flows that a rule of somebody else overrules, at least for a part of their traffic.
+  description:
+    - The ids of the flows that a rule of somebody else overrules, at least for a part of their traffic.
+    - Always empty on Windows, where no module tells the rules of others.
   type: list
   elements: str
   returned: success
@@ -287,7 +330,7 @@ closed_ports:
     - Empty where the run would not switch the firewall on.
   type: list
   elements: dict
-  returned: in check mode
+  returned: in check mode, not on Windows
   contains:
     protocol:
       description: V(tcp) or V(udp).
@@ -308,7 +351,7 @@ refused_connections:
     - The connections that are open now and that the firewall would refuse if they were opened once this is done.
   type: list
   elements: dict
-  returned: in check mode
+  returned: in check mode, not on Windows
   sample:
     - {direction: outbound, protocol: tcp, address: 203.0.113.7, port: 25, local_address: 192.0.2.11, program: smtp}
 """
@@ -346,7 +389,7 @@ if t.TYPE_CHECKING:
 ARGUMENT_SPEC = {
     "flows": {"type": "list", "elements": "dict", "options": FLOW_OPTIONS},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-    "backend": {"type": "str", "default": "auto", "choices": ["auto", "ufw", "firewalld"]},
+    "backend": {"type": "str", "default": "auto", "choices": ["auto", "ufw", "firewalld", "windows"]},
     "enable": {"type": "bool", "default": False},
     "default_outbound": {"type": "str", "default": "unmanaged", "choices": ["unmanaged", "allow", "deny"]},
     "metadata": {"type": "bool", "default": True},
@@ -354,6 +397,20 @@ ARGUMENT_SPEC = {
     "management_networks": {"type": "list", "elements": "str", "default": []},
     "precedence": {"type": "str", "default": "theirs", "choices": ["theirs", "ours"]},
     "confirm_within": {"type": "int", "default": 0},
+    "confirm_if_supported": {"type": "bool", "default": False},
+    "programs": {
+        "type": "list",
+        "elements": "raw",
+        "aliases": ["firewall_windows_programs"],
+        "default": [
+            r"C:\Program Files\Datadog\Datadog Agent\bin\agent.exe",
+            r"C:\Program Files\Datadog\Datadog Agent\bin\agent\trace-agent.exe",
+            r"C:\Program Files\Datadog\Datadog Agent\bin\agent\process-agent.exe",
+            r"C:\Program Files\Datadog\Datadog Agent\bin\agent\security-agent.exe",
+            r"C:\Program Files\Datadog\Datadog Agent\bin\agent\system-probe.exe",
+        ],
+    },
+    "programs_except": {"type": "list", "elements": "str", "default": []},
     "reload": {"type": "str", "default": "careful", "choices": ["careful", "force"]},
     "document": {
         "type": "dict",

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real plays on twins: action plugins of this collection and modules of others', on the connection of the tests."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.netwall.datadog.tests.windows.plays import play
+from ansible_collections.netwall.datadog.tests.windows.state import loaded, put_agent, saved, windows_server
+from ansible_collections.netwall.datadog.tests.windows.twin import Twin
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = {
+    "community.windows.win_firewall_rule": {
+        "name": "a rule",
+        "direction": "out",
+        "action": "allow",
+        "protocol": "tcp",
+        "remoteport": "443",
+        "remoteip": "203.0.113.0/24",
+    },
+    "register": "rule",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The file of a Windows Server with an Agent."""
+    state = windows_server()
+    put_agent(state)
+    return saved(state, tmp_path / "twin.json")
+
+
+def test_a_later_play_meets_the_host_that_an_earlier_one_left(tmp_path: Path, store: Path, collections: Path) -> None:
+    inform: dict[str, t.Any] = {"netwall.datadog.agent_info": {}, "register": "agent"}
+    service = {
+        "ansible.windows.win_service": {"name": "datadogagent", "state": "stopped", "force_dependent_services": True}
+    }
+    tasks = [RULE, inform, {**service, "register": "service"}]
+    read = ["rule.changed", "agent.version", "agent.site", "service.changed", "ansible_os_family"]
+    first = play(tmp_path, {"win": store}, tasks, collections=collections, values=read, gather_facts=True)
+    assert first.code == 0, first.output
+    assert list(first.values.values()) == [True, "7.60.0", "datadoghq.eu", True, "Windows"]
+    again = play(tmp_path, {"win": store}, tasks, collections=collections, values=["rule.changed", "service.changed"])
+    assert list(again.values.values()) == [False, False]
+    assert [rule["Name"] for rule in loaded(store).rules].count("a rule") == 1
+
+
+def test_check_mode_and_diff_reach_the_host(tmp_path: Path, store: Path, collections: Path) -> None:
+    before = loaded(store).rules
+    checked = play(tmp_path, {"win": store}, [RULE], collections=collections, arguments=["--check", "--diff"])
+    assert checked.code == 0, checked.output
+    assert "+RemoteAddresses='203.0.113.0/255.255.255.0'" in checked.output
+    assert loaded(store).rules == before
+
+
+def test_what_is_secret_is_noted_nowhere_and_shown_by_no_verbosity(tmp_path: Path, collections: Path) -> None:
+    state = windows_server()
+    put_agent(state, yaml=b"api_key: 'hidden-and-secret'\r\n")
+    store = saved(state, tmp_path / "twin.json")
+    tasks: list[dict[str, t.Any]] = [{"netwall.datadog.agent_info": {}}]
+    shown = play(tmp_path, {"win": store}, tasks, collections=collections, arguments=["-vvvv"])
+    assert shown.code == 0, shown.output
+    assert "hidden-and-secret" not in shown.output
+    assert [call for call in loaded(store).calls if "args" in call] == []
+
+
+REFUSED: tuple[tuple[dict[str, t.Any], str], ...] = (
+    ({"ansible.builtin.raw": "whoami"}, "runs no commands but those of its modules"),
+    ({"ansible.windows.win_reboot": None}, "runs no commands but those of its modules"),
+    ({"ansible.windows.win_hostname": {"name": "x"}}, "the twin does not know the module ansible.windows.win_hostname"),
+    ({"ansible.windows.win_file": {"path": "x", "sate": "file"}}, "documents no argument 'sate'"),
+    ({"ansible.windows.win_ping": None, "async": 5}, "runs nothing in the background"),
+)
+
+
+def test_what_the_twin_refuses(tmp_path: Path, store: Path, collections: Path) -> None:
+    names = [f"task_{number}" for number in range(len(REFUSED))]
+    tasks = [
+        {**task, "register": name, "ignore_errors": True} for name, (task, _says) in zip(names, REFUSED, strict=True)
+    ]
+    refused = play(tmp_path, {"win": store}, tasks, collections=collections, values=names)
+    for name, (_task, says) in zip(names, REFUSED, strict=True):
+        assert refused.values[name]["failed"]
+        assert says in refused.values[name]["msg"]
+
+
+def test_a_module_that_is_not_installed_is_a_sentence(tmp_path: Path, store: Path) -> None:
+    tasks: list[dict[str, t.Any]] = [{"netwall.datadog.agent_info": {}}]
+    refused = play(tmp_path, {"win": store}, tasks, collections=None)
+    assert refused.code == 2, refused.output
+    assert "ansible-galaxy collection install ansible.windows" in " ".join(refused.output.split())
+    assert "Traceback" not in refused.output
+
+
+def test_a_host_that_goes_away_is_unreachable(tmp_path: Path, store: Path, collections: Path) -> None:
+    twin = Twin(collections, store=store)
+    twin.plan(1, "after")
+    cut = play(tmp_path, {"win": store}, [RULE], collections=collections)
+    assert cut.code == 4, cut.output
+    assert loaded(store).rules[-1]["Name"] == "a rule"
+    assert play(tmp_path, {"win": store}, [RULE], collections=collections).code == 4
+    twin.revive()
+    assert play(tmp_path, {"win": store}, [RULE], collections=collections).code == 0
+
+
+def test_tasks_on_other_connections_are_left_alone(tmp_path: Path, store: Path, collections: Path) -> None:
+    command = {"ansible.builtin.command": "echo here", "delegate_to": "controller", "register": "said"}
+    mixed = play(tmp_path, {"win": store}, [RULE, command], collections=collections, values=["said.stdout"])
+    assert mixed.code == 0, mixed.output
+    assert mixed.values == {"said.stdout": "here"}
+    assert [call["module"] for call in loaded(store).calls] == ["community.windows.win_firewall_rule"]
