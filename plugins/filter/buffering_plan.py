@@ -72,6 +72,13 @@ options:
       statfs:
         description: Instead of these two, what C(stat -f -c '%S %b %a') says of it.
         type: str
+      volumes:
+        description: Instead of these, the C(ansible_disks) that C(community.windows.win_disk_facts) returns.
+        type: list
+        elements: dict
+      path:
+        description: With C(volumes), the folder whose volume is meant.
+        type: str
       stored:
         description: What the Agent has there already.
         type: int
@@ -192,7 +199,10 @@ def buffering_plan(  # noqa: PLR0913
     if state == "absent":
         names, settings = plan.to_remove(), {}
     else:
-        plan.to_set(_disk(disk) if disk else None)
+        found = _disk(disk) if disk else None
+        plan.to_set(found)
+        if disk and not found:
+            plan.miss_disk()
         if folder and plan.stores:
             plan.check_folder(folder, user or "")
         settings = {} if plan.refusals else plan.settings
@@ -209,14 +219,16 @@ def buffering_plan(  # noqa: PLR0913
     }
 
 
-def _disk(given: t.Any) -> Disk:
+def _disk(given: t.Any) -> Disk | None:
     try:
         stored = int(given.get("stored") or 0)
         if "statfs" in given:
             return Disk.of_statfs(given["statfs"], stored)
+        if "volumes" in given:
+            return Disk.of_windows(given["volumes"], given["path"], stored)
         return Disk(int(given["total"]), int(given["available"]), stored)
     except (AttributeError, KeyError, TypeError, ValueError):
-        msg = "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs'."
+        msg = "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs', or 'volumes' and 'path'."
         raise AnsibleFilterError(msg) from None
 
 

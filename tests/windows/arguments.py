@@ -20,9 +20,6 @@ from ansible_collections.netwall.datadog.tests.windows.real import source_of
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-# What the documentation leaves out since a module has it from its own action plugin alone.
-_UNDOCUMENTED = {"ansible.windows.win_copy": {"_copy_mode", "_original_basename"}}
-
 # What a value must be, so that nothing hangs on how PowerShell turns one type into another. A number is a fine text:
 # the documentation's own examples write ports without quotes.
 _TYPES: t.Mapping[str, tuple[type, ...]] = {
@@ -46,8 +43,7 @@ def checked(module: str, args: t.Mapping[str, t.Any], collections: Path) -> dict
     where the module itself refuses them.
     """
     for name in args:
-        if name not in _UNDOCUMENTED.get(module, ()):
-            _check_documented(module, name, args[name], _documented(module, collections))
+        _check_documented(module, name, args[name], _documented(module, collections))
     source = _source(module, collections)
     if "[Ansible.Basic.AnsibleModule]" in source:
         return _checked_by_spec(module, args, collections)

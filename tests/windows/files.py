@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules of ansible.windows for files: slurp, win_stat, win_file, win_copy on the host itself, win_acl."""
+"""The modules of ansible.windows for files: slurp, win_stat, win_file, win_acl; and what .NET does with files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ansible_collections.netwall.datadog.tests.windows.state import (
     content_of,
     expanded,
     file_key,
-    put_file,
     put_folder,
 )
 
@@ -27,7 +26,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.tests.windows.twin import Call
 
 SLURP, STAT, FILE = "ansible.windows.slurp", "ansible.windows.win_stat", "ansible.windows.win_file"
-COPY, ACL = "ansible.windows.win_copy", "ansible.windows.win_acl"
+ACL = "ansible.windows.win_acl"
 
 _INHERIT = {"None", "ContainerInherit", "ObjectInherit", "ContainerInherit, ObjectInherit"}
 _RIGHTS = {"FullControl", "Modify", "ReadAndExecute", "Read", "Write", "ListDirectory"}
@@ -141,48 +140,6 @@ def win_file(state: State, call: Call) -> dict[str, t.Any]:
 
 
 @imitates(
-    COPY,
-    (351, 'elseif ($copy_mode -eq "remote") {'),
-    (358, "Fail-Json -obj $result -message \"Cannot copy src file: '$src' as it does not exist\""),
-    (60, "if ($source_checksum -ne $target_checksum) {"),
-    (86, "Remove-Item -LiteralPath $dest -Force -Recurse -WhatIf:$check_mode | Out-Null"),
-    (93, "Copy-Item -LiteralPath $source -Destination $dest -Force | Out-Null"),
-    (404, "Fail-Json -obj $result -message \"Destination directory '$parent_dir' does not exist\""),
-)
-def win_copy(state: State, call: Call) -> dict[str, t.Any]:
-    """The module where it copies one file of the host to another place there.
-
-    What is there already is removed before: the file that comes is a new one, with the owner and the access rights
-    that a new file has.
-    """
-    args = call.args
-    source, target = expanded(args["src"] or ""), expanded(args["dest"])
-    if args["_copy_mode"] != "remote" or args["backup"] or target.endswith(("\\", "/")):
-        raise MisuseError("the twin imitates win_copy from a file of the host to another (remote_src) alone")
-    entry = state.files.get(file_key(source))
-    if entry is None:
-        raise ModuleError(f"Cannot copy src file: '{source}' as it does not exist", src=source, dest=target)
-    if _is_folder(entry) or _is_folder(state.files.get(file_key(target), {"attributes": []})):
-        raise MisuseError("the twin does not imitate win_copy of folders")
-    parent = ntpath.dirname(target)
-    if file_key(parent) not in state.files:
-        raise ModuleError(f"Destination directory '{parent}' does not exist", src=source, dest=target)
-    content = content_of(entry)
-    there = state.files.get(file_key(target))
-    is_changed = there is None or (args["force"] and content_of(there) != content)
-    if is_changed and not call.check_mode:
-        if there is not None:
-            call.step()
-            del state.files[file_key(target)]
-        call.step()
-        put_file(state, target, content)["attributes"] = list(entry["attributes"])
-    result = {"changed": is_changed, "src": source, "dest": target, "operation": "file_copy"}
-    if args["force"]:
-        result["checksum"] = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return {**result, "original_basename": ntpath.basename(entry["path"]), "size": len(content)}
-
-
-@imitates(
     ACL,
     (132, 'Fail-Json -obj $result -message "$path file or directory does not exist on the host"'),
     (138, 'Fail-Json -obj $result -message "$user is not a valid user or group on the host machine or domain"'),
@@ -219,10 +176,39 @@ def _plain(each: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**each, "user": each["user"].lower()}
 
 
-def replaced(state: State, path: str, content: bytes, copy: str) -> None:
-    """As [IO.File]::Replace: *path* gets *content* and keeps what else it is; what it was becomes *copy*, if named."""
+# --- .NET and PowerShell's own, for scripts ---------------------------------------------------------------------------
+
+
+def like(state: State, path: str, other: str) -> None:
+    """As ``Set-Acl`` with what ``Get-Acl`` says of *other*: owner and access rights, and nothing else.
+
+    FileSystemSecurity.cs of PowerShell: all sections of the security descriptor, with SeRestorePrivilege.
+    """
+    entry, model = state.files[file_key(path)], state.files[file_key(other)]
+    entry.update(owner=model["owner"], acl=[dict(each) for each in model["acl"]])
+
+
+def written(state: State, path: str, content: bytes) -> None:
+    """As writing to a file that is open: all but the content stays."""
     entry = state.files[file_key(path)]
-    if copy:
-        state.files[file_key(copy)] = {**entry, "path": copy}
-    encoded = base64.b64encode(content).decode()
-    state.files[file_key(path)] = {**entry, "content": encoded, "written": state.tick()}
+    entry.update(content=base64.b64encode(content).decode(), written=state.tick())
+
+
+def moved(state: State, path: str, target: str) -> None:
+    """As [IO.File]::Move within a folder, to a name that is free."""
+    if file_key(target) in state.files:
+        raise ModuleError("Cannot create a file when that file already exists.")
+    state.files[file_key(target)] = {**state.files.pop(file_key(path)), "path": target}
+
+
+def replaced(state: State, path: str, target: str, copy: str) -> None:
+    """As [IO.File]::Replace: *path* takes the place of *target*, which becomes *copy*.
+
+    Access rights and attributes of *target* are kept; that its owner is, ReplaceFileW's documentation does not say.
+    """
+    old, new = state.files[file_key(target)], state.files.pop(file_key(path))
+    if "ReadOnly" in old["attributes"]:
+        raise ModuleError("Access to the path is denied.")
+    state.files[file_key(copy)] = {**old, "path": copy}
+    kept = {name: old[name] for name in ("path", "acl", "attributes")}
+    state.files[file_key(target)] = {**new, **kept}

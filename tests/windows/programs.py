@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ntpath
 import typing as t
 
 from ansible_collections.netwall.datadog.tests.windows.failures import MisuseError, ModuleError
-from ansible_collections.netwall.datadog.tests.windows.files import replaced
+from ansible_collections.netwall.datadog.tests.windows.files import like, moved, replaced, written
 from ansible_collections.netwall.datadog.tests.windows.real import imitates
-from ansible_collections.netwall.datadog.tests.windows.state import content_of, expanded, file_key
+from ansible_collections.netwall.datadog.tests.windows.state import content_of, expanded, file_key, put_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.tests.windows.state import State
@@ -60,7 +59,7 @@ _Script = t.Callable[["State", "Call", t.Mapping[str, t.Any]], tuple[bool, dict[
 )
 def win_powershell(state: State, call: Call) -> dict[str, t.Any]:
     """The module for the scripts of this collection, each known by what it is to the letter."""
-    if call.given - {"script", "parameters", "error_action"}:
+    if call.given != {"script", "parameters", "error_action"} or call.args["error_action"] != "stop":
         raise MisuseError(f"the twin does not imitate this of win_powershell: {sorted(call.given)}")
     known = digest(call.args["script"])
     if known not in SCRIPTS:
@@ -77,49 +76,72 @@ def digest(script: str) -> str:
     return hashlib.sha256(script.encode()).hexdigest()
 
 
-def _splice(state: State, call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
-    """The script of plugins/plugin_utils/_agent/windows_file.py: put splices into the file that they are for."""
+def _put_file(state: State, call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
+    """The script plugins/plugin_utils/_agent/put_file.ps1: a file gets what splices make of another."""
+    temporary = f"{given['Target']}.4711.netwall-new"
+    problem, copy = "", ""
+    try:
+        problem = _unlike_planned(state, given)
+        if not problem:
+            problem, copy = _put(state, call, given, temporary)
+    except ModuleError as failed:
+        problem = f"could not be written: {failed}"
+    # A host that goes away does not come to this.
+    state.files.pop(file_key(temporary), None)
+    return not problem, {"problem": problem, "backup_file": copy}
+
+
+def _unlike_planned(state: State, given: t.Mapping[str, t.Any]) -> str:
     entry = state.files.get(file_key(given["Path"]))
     if entry is None:
-        raise ModuleError(f"Cannot find path '{given['Path']}' because it does not exist.")
-    old = content_of(entry)
+        raise ModuleError(f"Could not find file '{given['Path']}'.")
+    if _sha256(content_of(entry)) != given["Before"]:
+        return "was changed by somebody else since it was read; run the task again."
+    if _sha256(_spliced(content_of(entry), given["Splices"])) != given["After"]:
+        return "does not come out as it was planned, so it is left as it is."
+    return ""
+
+
+def _put(state: State, call: Call, given: t.Mapping[str, t.Any], temporary: str) -> tuple[str, str]:
+    """The steps that change the host; why the last of them was not done, and where the backup is."""
+    target = given["Target"]
+    call.step()
+    put_file(state, temporary, b"")
+    call.step()
+    like(state, temporary, given["Path"])
+    call.step()
+    written(state, temporary, _spliced(content_of(state.files[file_key(given["Path"])]), given["Splices"]))
+    there = state.files.get(file_key(target))
+    if (_sha256(content_of(there)) if there else "") != given["Over"]:
+        return "was changed by somebody else meanwhile; run the task again.", ""
+    call.step()
+    if there is None:
+        moved(state, temporary, target)
+        return "", ""
+    copy = f"{target}.4711.20260101-{state.tick() % 1_000_000:06d}.bak"
+    replaced(state, temporary, target, copy)
+    if given["Backup"]:
+        return "", copy
+    call.step()
+    del state.files[file_key(copy)]
+    return "", ""
+
+
+def _spliced(old: bytes, splices: t.Iterable[t.Mapping[str, t.Any]]) -> bytes:
     new, position = b"", 0
-    problem = ""
-    if hashlib.sha256(old).hexdigest() != given["Before"]:
-        problem = "was changed by somebody else since it was read; run the task again."
-    else:
-        for splice in given["Splices"]:
-            new += old[position : splice["offset"]] + base64.b64decode(splice["content"], validate=True)
-            position = splice["offset"] + splice["length"]
-        new += old[position:]
-        if hashlib.sha256(new).hexdigest() != given["After"]:
-            problem = "does not come out as it was planned, so it is left as it is."
-    copy = ""
-    if not problem:
-        copy = f"{entry['path']}.4711.20260101-{state.tick() % 1_000_000:06d}.bak" if given["Backup"] else ""
-        call.step()
-        replaced(state, entry["path"], new, copy)
-    return not problem, {"target": entry["path"], "backup_file": copy, "problem": problem}
+    for splice in splices:
+        new += old[position : splice["offset"]] + base64.b64decode(splice["content"], validate=True)
+        position = splice["offset"] + splice["length"]
+    return new + old[position:]
 
 
-def _disk(state: State, _call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
-    """The script of roles/agent_buffering/tasks/windows/disk.yml: how large a folder's disk is, and what it stores."""
-    there = given["Path"]
-    disk = state.disks.get(ntpath.splitdrive(there)[0].lower())
-    if disk is None:
-        raise ModuleError(f"The disk of {there} is not there.")
-    stored = sum(
-        len(content_of(entry))
-        for key, entry in state.files.items()
-        if key.startswith(f"{file_key(there)}\\") and key.endswith(".retry") and entry["content"] is not None
-    )
-    return False, {"total": disk["size"], "available": disk["free"], "stored": stored}
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 # By SHA-256 of the script: whoever changes one has to look whether this still does the same.
 SCRIPTS: dict[str, _Script] = {
-    "437ed7a452c77d7b23ee317484e35af218559d26a7a6cd817f0df87aafca3963": _splice,
-    "a8ff5f1010c06498c9861e6980b39bee14aaa013a2eecfec7142282b6ba32c44": _disk,
+    "fee89a9b43d2add2ddb749660765e5a483bf1df171691f1f83e43a5a3d08a141": _put_file,
 }
 
 

@@ -272,11 +272,14 @@ def put_agent(state: State, version: str = "7.60.0", yaml: bytes = b"api_key: 0\
     """An Agent of *version* as its installer leaves it, with *yaml* in datadog.yaml."""
     root, programs = r"C:\ProgramData\Datadog", r"C:\Program Files\Datadog\Datadog Agent"
     account = r"HOST\ddagentuser"
-    put_key(
-        state,
-        r"HKLM:\SOFTWARE\Datadog\Datadog Agent",
-        {"ConfigRoot": root + "\\", "InstallPath": programs + "\\", "Version": version, "AgentVersion": version},
-    )
+    # AgentInstaller.cs of datadog-agent, and what Windows Installer keeps of each product.
+    agent = {"ConfigRoot": root + "\\", "InstallPath": programs + "\\"}
+    put_key(state, r"HKLM:\SOFTWARE\Datadog\Datadog Agent", agent)
+    kept = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion"
+    product = {"2CCAB6107DB47314AB175756630CCD04": ""}
+    put_key(state, rf"{kept}\Installer\UpgradeCodes\B12405C0BFEA51F48A90A72F656D805A", product)
+    uninstall = {"DisplayName": "Datadog Agent", "DisplayVersion": f"{version}.0"}
+    put_key(state, rf"{kept}\Uninstall\{{016BACC2-4BD7-4137-BA71-756536C0DC40}}", uninstall)
     state.accounts.append(account)
     put_folder(state, root)["acl"].append(access(account, "FullControl"))
     put_file(state, f"{root}\\datadog.yaml", yaml)

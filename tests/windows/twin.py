@@ -11,7 +11,15 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.netwall.datadog.tests.windows import arguments, files, firewall, programs, registry, services
+from ansible_collections.netwall.datadog.tests.windows import (
+    arguments,
+    disks,
+    files,
+    firewall,
+    programs,
+    registry,
+    services,
+)
 from ansible_collections.netwall.datadog.tests.windows.failures import HostGoneError, MisuseError, ModuleError
 from ansible_collections.netwall.datadog.tests.windows.state import State, loaded, opened, windows_server
 
@@ -23,7 +31,6 @@ _MODULES: t.Mapping[str, t.Callable[[State, Call], dict[str, t.Any]]] = {
     "ansible.windows.slurp": files.slurp,
     "ansible.windows.win_acl": files.win_acl,
     "ansible.windows.win_command": programs.win_command,
-    "ansible.windows.win_copy": files.win_copy,
     "ansible.windows.win_file": files.win_file,
     "ansible.windows.win_firewall": firewall.win_firewall,
     "ansible.windows.win_ping": programs.win_ping,
@@ -33,6 +40,7 @@ _MODULES: t.Mapping[str, t.Callable[[State, Call], dict[str, t.Any]]] = {
     "ansible.windows.win_service": services.win_service,
     "ansible.windows.win_service_info": services.win_service_info,
     "ansible.windows.win_stat": files.win_stat,
+    "community.windows.win_disk_facts": disks.win_disk_facts,
     "community.windows.win_firewall_rule": firewall.win_firewall_rule,
 }
 

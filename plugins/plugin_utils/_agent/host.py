@@ -9,7 +9,9 @@
 Where things are is from docs.datadoghq.com, "Agent Configuration Files", "Agent Environment Variables" and "Agent
 Commands", and from the packages themselves: the systemd units name /etc/datadog-agent/environment as a file of
 variables, Debian's init script reads /etc/default/datadog-agent, and the installer for Windows keeps InstallPath and
-ConfigRoot in the registry, where each service's key may hold a value Environment.
+ConfigRoot in the registry (AgentInstaller.cs of datadog-agent), where each service's key may hold a value Environment.
+Its release stands where Windows Installer has that of every product, below a code that each release has anew; which
+code that is stands under one that stays the same (AgentFlavor.cs).
 """
 
 from __future__ import annotations
@@ -39,6 +41,12 @@ _BINARIES = ("/opt/datadog-agent/bin/agent/agent", "/usr/bin/datadog-agent")
 
 # Which of an Agent's programs reads a variable: each may be a service of its own, with an environment of its own.
 CORE, TRACE, PROCESS, PROBE = "core", "trace", "process", "probe"
+
+# By what Windows Installer knows an Agent of any release: the usual one, and the one for FIPS 140.
+_UPGRADE_CODES = ("0c50421b-aefb-4f15-a809-7af256d608a5", "de421174-9615-4fe9-b8a8-2b3f123bdc4f")
+_PACKED = re.compile(r"[0-9A-Fa-f]{32}")
+# How many digits of a code stand reversed in the registry, from the first on.
+_REVERSED = (8, 4, 4, *[2] * 8)
 
 # What an Agent says when it is asked for its version: "Agent 7.60.0 - Commit: …".
 _SAID = re.compile(r"Agent\s+v?(\d\S*)")
@@ -370,6 +378,8 @@ class WindowsHost(AgentHost):
     _usual_root = r"C:\ProgramData\Datadog"
     _usual_programs = r"C:\Program Files\Datadog\Datadog Agent"
     _product = r"HKLM:\SOFTWARE\Datadog\Datadog Agent"
+    _upgrades = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Installer\UpgradeCodes"
+    _products = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
     _service_keys = r"HKLM:\SYSTEM\CurrentControlSet\Services"
 
     @property
@@ -386,9 +396,10 @@ class WindowsHost(AgentHost):
     def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
         loader = self.action._shared_loader_obj.module_loader  # noqa: SLF001
         if not loader.find_plugin(module, mod_type=".ps1"):
+            collection = module.rpartition(".")[0]
             raise AgentHostError(
-                "A Windows host is read by modules of the collection ansible.windows, which is not installed on the "
-                "controller: install it (ansible-galaxy collection install ansible.windows)."
+                f"A Windows host is managed by modules of the collection {collection}, which is not installed on the "
+                f"controller: install it (ansible-galaxy collection install {collection})."
             )
         return super().run(module, args, is_secret=is_secret)
 
@@ -399,9 +410,10 @@ class WindowsHost(AgentHost):
     def agent(self) -> Installed | None:
         if not self._properties:
             return None
-        told = _text(self._properties, "AgentVersion") or _text(self._properties, "Version")
-        if told and _release(told):
-            return Installed(_release(told), "registry")
+        for code in _UPGRADE_CODES:
+            release = self._release_of(code)
+            if release:
+                return Installed(release, "registry")
         programs = _text(self._properties, "InstallPath") or self._usual_programs
         said = _SAID.search(self._said_by(ntpath.join(programs, "bin", "agent.exe")))
         return Installed(_release(said[1]), "binary") if said else Installed(None, None)
@@ -424,6 +436,20 @@ class WindowsHost(AgentHost):
         """What the installer keeps in the registry, by name."""
         answer = self._asked("ansible.windows.win_reg_stat", {"path": self._product})
         return dict(answer.get("properties") or {}) if answer.get("exists") else {}
+
+    def _release_of(self, code: str) -> str | None:
+        """The release of the product that Windows Installer knows by its upgrade *code*."""
+        key = ntpath.join(self._upgrades, _packed(code.replace("-", "")))
+        products = self._asked("ansible.windows.win_reg_stat", {"path": key}).get("properties") or {}
+        for product in filter(_PACKED.fullmatch, products):
+            digits = _packed(product)
+            parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+            key = ntpath.join(self._products, f"{{{'-'.join(parts)}}}")
+            answer = self._asked("ansible.windows.win_reg_stat", {"path": key, "name": "DisplayVersion"})
+            release = _release(str(answer.get("value") or ""))
+            if release:
+                return release
+        return None
 
     @property
     def _root(self) -> str:
@@ -464,6 +490,15 @@ def _in_time(command: str) -> str:
 
 def _too_large(path: str) -> AgentHostError:
     return AgentHostError(f"The file {path} has more than {_MOST_BYTES} bytes: it is no file of settings.")
+
+
+def _packed(digits: str) -> str:
+    """The *digits* of a code as Windows Installer writes its names in the registry, or back again."""
+    packed, at = "", 0
+    for count in _REVERSED:
+        packed += digits[at : at + count][::-1]
+        at += count
+    return packed.upper()
 
 
 def _release(text: str) -> str | None:

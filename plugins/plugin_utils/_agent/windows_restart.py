@@ -11,21 +11,20 @@ from __future__ import annotations
 import ntpath
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import (
-    COPY_NAME,
-    NOTE_NAME,
-    FormerError,
-)
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import COPY_NAME, FormerError
 from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import ServiceError, Status
+from ansible_collections.netwall.datadog.plugins.module_utils._file_change import Edit
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.windows_file import put_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import WindowsHost
 
-# What is noted is no secret: a SHA-256 per line.
-_NOTE = r"""
-param([string]$Path, [string]$Checksum)
-[IO.File]::AppendAllText($Path, "$Checksum`n")
+NOTES = r"HKLM:\SOFTWARE\netwall.datadog.agent"
+"""Where it is noted what a file is about to become: a value by its path, a list of SHA-256.
+
+A file of its own beside the copy, as on other hosts, would take a script to write. The key is not one below that of
+host_firewall, which goes as a whole.
 """
 
 
@@ -66,50 +65,76 @@ class WindowsService:
 
 
 class WindowsFormer:
-    """The copy of a file in the same folder. Every method raises :class:`FormerError`."""
+    """The copy of a file in the same folder, guarded like the file. Every method raises :class:`FormerError`."""
 
     def __init__(self, host: WindowsHost, path: str) -> None:
         self._host = host
         self.path = path
         folder, name = ntpath.split(path)
         self.copy = ntpath.join(folder, COPY_NAME.format(name))
-        self._note = ntpath.join(folder, NOTE_NAME.format(name))
+        # Whether there is a copy, once that is known: each look is a way to the host and back.
+        self._is_there: bool | None = None
 
     def exists(self) -> bool:
         """Whether there is a copy."""
-        return bool(self._checksum(self.copy))
+        return bool(self._former())
 
     def is_needed(self) -> bool:
         """Whether there is a copy, and the file is another one by now."""
-        before = self._checksum(self.copy)
+        before = self._former()
         return bool(before) and before != self._checksum(self.path)
 
     def is_expected(self) -> bool:
         """Whether the file is what was noted with the copy."""
-        try:
-            note = self._host.read(self._note) or b""
-        except AgentHostError as error:
-            raise FormerError(str(error)) from None
-        return self._checksum(self.path).encode() in note.split()
+        return self._checksum(self.path) in self._noted()
 
     def keep(self) -> None:
         """Make the copy."""
-        self._copy_file(self.path, self.copy)
+        content = self._checksum(self.path)
+        self._put(self.path, content, self.copy, over="")
+        self._is_there = True
 
     def expect(self, checksum: str) -> None:
         """Note what the file is about to become, beside what was noted since the copy was made."""
-        parameters = {"Path": self._note, "Checksum": checksum}
-        self._did("ansible.windows.win_powershell", {"script": _NOTE, "parameters": parameters})
+        data = [*(self._noted() if self._is_there is not False else ()), checksum]
+        value = {"path": NOTES, "name": self._note, "type": "multistring", "data": data}
+        self._did("ansible.windows.win_regedit", value)
 
     def take(self) -> None:
-        """Put the copy in the file's place; what is overwritten keeps its access control list."""
-        self._copy_file(self.copy, self.path)
+        """Put the copy in the place of the file, whose access control list stays, unless that is not as it was noted."""
+        over = self._checksum(self.path)
+        if over not in self._noted():
+            raise FormerError(
+                f"{self.path} was changed by somebody else meanwhile; what it was before is in {self.copy}."
+            )
+        self._put(self.copy, self._former(), self.path, over=over)
         self.forget()
 
     def forget(self) -> None:
         """Remove the copy and the note."""
-        for path in (self.copy, self._note):
-            self._did("ansible.windows.win_file", {"path": path, "state": "absent"})
+        # A note alone means nothing, and the next one takes its place.
+        if self._is_there is False:
+            return
+        self._did("ansible.windows.win_file", {"path": self.copy, "state": "absent"})
+        self._did("ansible.windows.win_regedit", {"path": NOTES, "name": self._note, "state": "absent"})
+        self._is_there = False
+
+    @property
+    def _note(self) -> str:
+        """The name of the value: Windows does not tell capitals from small letters in paths."""
+        return self.path.lower()
+
+    def _noted(self) -> list[str]:
+        """What was noted."""
+        answer = self._did("ansible.windows.win_reg_stat", {"path": NOTES, "name": self._note})
+        value = answer.get("value")
+        return [str(each) for each in value] if answer.get("exists") and isinstance(value, list) else []
+
+    def _former(self) -> str:
+        """The SHA-256 of the copy; empty where there is none."""
+        checksum = self._checksum(self.copy)
+        self._is_there = bool(checksum)
+        return checksum
 
     def _checksum(self, path: str) -> str:
         """The SHA-256 of the file *path*; empty where there is none."""
@@ -117,9 +142,14 @@ class WindowsFormer:
         stat = self._did("ansible.windows.win_stat", args).get("stat") or {}
         return str(stat.get("checksum") or "").lower() if stat.get("exists") else ""
 
-    def _copy_file(self, source: str, target: str) -> None:
-        args = {"src": source, "dest": target, "remote_src": True, "_copy_mode": "remote"}
-        self._did("ansible.windows.win_copy", args)
+    def _put(self, path: str, checksum: str, target: str, *, over: str) -> None:
+        """Give *target* what is in *path*, which is what *checksum* says."""
+        try:
+            done = put_file(self._host, path, Edit(checksum, checksum, ()), target=target, over=over)
+        except AgentHostError as error:
+            raise FormerError(str(error)) from None
+        if done.problem:
+            raise FormerError(f"{target} {done.problem}")
 
     def _did(self, module: str, args: dict[str, t.Any]) -> dict[str, t.Any]:
         return _done(self._host, module, args, FormerError)

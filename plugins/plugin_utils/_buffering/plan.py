@@ -13,6 +13,7 @@ and from its release notes; docs/agent.md tells it with the places.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import typing as t
@@ -79,6 +80,25 @@ class Disk:
         """The disk of which ``stat -f -c '%S %b %a'`` says *line*; raises :class:`ValueError`."""
         block, blocks, available = map(int, line.split())
         return cls(block * blocks, block * available, stored)
+
+    @classmethod
+    def of_windows(cls, disks: t.Iterable[t.Mapping[str, t.Any]], folder: str, stored: int) -> Disk | None:
+        """The volume that *folder* is on, of those in *disks* (ansible_disks of community.windows.win_disk_facts).
+
+        A volume may be at a folder of another one: the longest path counts. None where there is no such volume.
+        """
+        wanted = f"{folder}\\".replace("/", "\\").lower()
+        found: list[tuple[int, Disk]] = []
+        for partition in itertools.chain.from_iterable(_each(disk.get("partitions")) for disk in disks):
+            letter = partition.get("drive_letter")
+            paths = [*(partition.get("access_paths") or ()), *([f"{letter}:\\"] if letter else ())]
+            found += [
+                (len(path), cls(int(volume["size"]), int(volume["size_remaining"]), stored))
+                for volume in _each(partition.get("volumes"))
+                for path in paths
+                if wanted.startswith(path.lower())
+            ]
+        return max(found, key=lambda each: each[0])[1] if found else None
 
     def room(self, ratio: Fraction) -> int:
         """What the Agent may have there in all, as it computes it itself (disk_usage_limit.go)."""
@@ -307,6 +327,13 @@ class Plan:
             f"ratio ({self._prefix}disk_ratio).{assumed}"
         )
 
+    def miss_disk(self) -> None:
+        """Refuse a folder whose disk the host does not name."""
+        self._refuse(
+            f"The host does not name the disk that {self.storage_path} is on, or will be: it is no local volume with a "
+            f"letter or a folder. Choose another {self._prefix}path."
+        )
+
     def check_folder(self, stat: t.Mapping[str, t.Any], user: str) -> None:
         """Refuse a folder that is there and that the Agent's *user* could not use, and one that is not ours to make.
 
@@ -427,6 +454,11 @@ class Plan:
             example = r"D:\Datadog\retry" if self._is_windows() else "/srv/datadog/retry"
             raise units.UnitError(f"is {path!r}, which is no folder's whole path; write one such as {example}.")
         return path.rstrip("\\/") if self._is_windows() else path.rstrip("/")
+
+
+def _each(value: t.Any) -> list[t.Mapping[str, t.Any]]:
+    """PowerShell may write a list of one as that one."""
+    return [value] if isinstance(value, dict) else list(value or ())
 
 
 def _positive_size(value: object) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import windows_file
 from ansible_collections.netwall.datadog.tests.windows.failures import MisuseError
-from ansible_collections.netwall.datadog.tests.windows.state import access, content_of, file_key, put_agent, put_file
+from ansible_collections.netwall.datadog.tests.windows.state import access, content_of, file_key, put_agent
 from ansible_collections.netwall.datadog.tests.windows.twin import Twin
 
 KEY = r"HKLM:\SOFTWARE\netwall.datadog"
@@ -107,23 +107,6 @@ def test_folders_are_made_and_removed_with_what_is_in_them(twin: Twin) -> None:
     assert run(twin, "win_file", path=folder, state="file")["msg"] == f"path {folder} will not be created"
 
 
-def test_a_copy_is_a_new_file_with_the_rights_of_its_folder(twin: Twin) -> None:
-    kept = f"{YAML}.netwall-before"
-    state = twin.state
-    state.files[file_key(YAML)]["acl"].append(access("Administrators", "Read", inherit="None"))
-    args: dict[str, t.Any] = {"remote_src": True, "_copy_mode": "remote"}
-    assert run(twin, "win_copy", src=YAML, dest=kept, **args)["changed"]
-    assert not run(twin, "win_copy", src=YAML, dest=kept, **args)["changed"]
-    put_file(state, YAML, b"changed: true\r\n")["acl"].append(access("Administrators", "Read", inherit="None"))
-    assert run(twin, "win_copy", src=kept, dest=YAML, **args)["changed"]
-    found = state.files[file_key(YAML)]
-    assert content_of(found).startswith(b"api_key")
-    # What was added to the file itself is gone with the file that was removed for it.
-    assert [entry["user"] for entry in found["acl"] if not entry["is_inherited"]] == []
-    assert run(twin, "win_copy", src=r"C:\none", dest=kept, **args)["failed"]
-    assert "does not exist" in run(twin, "win_copy", src=YAML, dest=r"C:\none\x", **args)["msg"]
-
-
 def test_an_entry_of_an_acl_is_added_once(twin: Twin) -> None:
     args: dict[str, t.Any] = {
         "path": r"C:\ProgramData\Datadog",
@@ -139,31 +122,71 @@ def test_an_entry_of_an_acl_is_added_once(twin: Twin) -> None:
     assert run(twin, "win_acl", **{**args, "path": r"C:\none"})["failed"]
 
 
-def test_a_splice_keeps_all_but_the_content(twin: Twin) -> None:
-    before = dict(twin.state.files[file_key(YAML)])
-    old = content_of(before)
-    new = old.replace(b"datadoghq.eu", b"us3.datadoghq.com")
-    at = old.index(b"datadoghq.eu")
-    parameters = {
-        "Path": YAML,
-        "Before": hashlib.sha256(old).hexdigest(),
-        "After": hashlib.sha256(new).hexdigest(),
-        "Splices": [{"offset": at, "length": 12, "content": base64.b64encode(b"us3.datadoghq.com").decode()}],
-        "Backup": True,
-    }
-    answer = run(twin, "win_powershell", script=windows_file._SCRIPT, parameters=parameters)
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def put(twin: Twin, splices: list[dict[str, t.Any]], after: bytes, **more: t.Any) -> dict[str, t.Any]:
+    """What the script of this collection says when it is to make *after* of the Agent's file."""
+    old = content_of(twin.state.files[file_key(YAML)])
+    given = {"Path": YAML, "Before": sha256(old), "Splices": splices, "After": sha256(after), "Target": YAML}
+    parameters = {**given, "Over": sha256(old), "Backup": False, **more}
+    script = windows_file.SCRIPT.read_text(encoding="utf-8")
+    answer = run(twin, "win_powershell", script=script, parameters=parameters, error_action="stop")
+    return {"changed": answer["changed"], **answer["result"]}
+
+
+EDITED = b"api_key: 0\r\nsite: us3.datadoghq.com\r\n"
+SPLICE = {"offset": 18, "length": 12, "content": base64.b64encode(b"us3.datadoghq.com").decode()}
+
+
+def test_a_file_that_is_put_keeps_its_rights_and_leaves_nothing_else(twin: Twin) -> None:
+    before = {**twin.state.files[file_key(YAML)]}
+    before["acl"] = twin.state.files[file_key(YAML)]["acl"] = [access("Administrators", "Read", inherit="None")]
+    before["owner"] = twin.state.files[file_key(YAML)]["owner"] = "somebody"
+    names = set(twin.state.files)
+    assert put(twin, [SPLICE], EDITED)["changed"]
     after = twin.state.files[file_key(YAML)]
-    assert content_of(after) == new
+    assert content_of(after) == EDITED
     assert {**after, "content": 0, "written": 0} == {**before, "content": 0, "written": 0}
-    assert content_of(twin.state.files[file_key(answer["result"]["backup_file"])]) == old
-    again = run(twin, "win_powershell", script=windows_file._SCRIPT, parameters=parameters)
-    assert not again["changed"]
-    assert "changed by somebody else" in again["result"]["problem"]
+    assert set(twin.state.files) == names
+
+
+def test_a_backup_is_the_file_that_was_there(twin: Twin) -> None:
+    before = twin.state.files[file_key(YAML)]
+    told = put(twin, [SPLICE], EDITED, Backup=True)
+    assert twin.state.files[file_key(told["backup_file"])] == {**before, "path": told["backup_file"]}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"Before": sha256(b"")}, "was changed by somebody else since it was read"),
+        ({"After": sha256(b"")}, "does not come out as it was planned"),
+        ({"Over": sha256(b"")}, "was changed by somebody else meanwhile"),
+        ({"Over": ""}, "was changed by somebody else meanwhile"),
+        ({"Path": r"C:\none"}, "could not be written"),
+    ],
+)
+def test_what_is_not_as_planned_is_left_alone(twin: Twin, more: dict[str, t.Any], says: str) -> None:
+    before = dict(twin.state.files)
+    told = put(twin, [SPLICE], EDITED, **more)
+    assert not told["changed"]
+    assert says in told["problem"]
+    assert twin.state.files == before
 
 
 def test_no_other_script_is_run(twin: Twin) -> None:
     with pytest.raises(MisuseError, match="does not know the script"):
-        run(twin, "win_powershell", script=windows_file._SCRIPT + " ", parameters={})
+        run(twin, "win_powershell", script="whoami", parameters={}, error_action="stop")
+
+
+def test_disks_are_told(twin: Twin) -> None:
+    answer = twin.run("community.windows.win_disk_facts", {"filter": ["volumes"]})
+    [disk] = answer["ansible_facts"]["ansible_disks"]
+    assert disk["partitions"][0]["volumes"][0]["size_remaining"] == 64 * 2**30
+    with pytest.raises(MisuseError, match="volumes alone"):
+        twin.run("community.windows.win_disk_facts", {})
 
 
 # --- Services and programs --------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import windows_file
 from ansible_collections.netwall.datadog.tests._tool import ROOT, files_of_the_project
 from ansible_collections.netwall.datadog.tests.windows import arguments, powershell, programs, twin
 from ansible_collections.netwall.datadog.tests.windows.real import IMITATED, REQUIREMENTS, Line, source_of
@@ -51,13 +50,26 @@ def test_tests_of_linux_do_not_see_them() -> None:
 
 def scripts_of_this_collection() -> dict[str, str]:
     """What this collection has PowerShell run, by where it is."""
-    found = {"plugins/plugin_utils/_agent/windows_file.py": windows_file._SCRIPT}
+    found = {}
     for name in files_of_the_project():
+        if name.parts[0] in {"plugins", "roles"} and name.suffix == ".ps1":
+            found[str(name)] = (ROOT / name).read_text(encoding="utf-8")
         if name.parts[0] == "roles" and name.suffix == ".yml":
             for task in yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) or ():
                 if "ansible.windows.win_powershell" in task:
                     found[str(name)] = task["ansible.windows.win_powershell"]["script"]
     return found
+
+
+def test_no_script_stands_in_a_python_file() -> None:
+    named = [
+        str(name)
+        for name in files_of_the_project()
+        if name.parts[0] == "plugins"
+        and name.suffix == ".py"
+        and "$Ansible." in (ROOT / name).read_text(encoding="utf-8")
+    ]
+    assert named == []
 
 
 def test_the_twin_knows_every_script_of_this_collection_and_no_other() -> None:

@@ -82,7 +82,10 @@ def test_settings_are_not_for_what_is_taken_out(shown: dict[str, t.Any]) -> None
     [
         ("no dictionary", "The input of buffering_plan is a dictionary, not"),
         ("no state", "The state of buffering_plan is present or absent, not gone."),
-        ("no disk", "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs'."),
+        (
+            "no disk",
+            "The disk of buffering_plan has 'total' and 'available', in bytes, or 'statfs', or 'volumes' and 'path'.",
+        ),
     ],
 )
 def test_a_wrong_call_is_told(shown: dict[str, t.Any], name: str, said: str) -> None:

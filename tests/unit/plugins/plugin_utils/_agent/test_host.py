@@ -28,8 +28,12 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import
 )
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.unseen import unseen
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._agent._hosts import (
+    PRODUCT,
     REGISTRY,
     SERVICES,
+    UNINSTALL,
+    UPGRADES,
+    UPGRADES_FIPS,
     Action,
     LinuxAction,
     WindowsAction,
@@ -227,8 +231,18 @@ def test_the_binary_is_asked_on_windows(check_mode: bool) -> None:
     assert action._task.check_mode is check_mode
 
 
-def test_the_registry_goes_first_on_windows() -> None:
-    assert on(WindowsAction({REGISTRY: {"AgentVersion": "7.60.0.0"}})).agent == Installed("7.60.0", "registry")
+@pytest.mark.parametrize("upgrades", [UPGRADES, UPGRADES_FIPS])
+def test_the_registry_goes_first_on_windows(upgrades: str) -> None:
+    keys = {REGISTRY: {"InstallPath": ""}, upgrades: {PRODUCT: ""}, UNINSTALL: {"DisplayVersion": "7.60.0.0"}}
+    action = WindowsAction(keys, said="Agent 7.61.0 - Commit: 1")
+    assert on(action).agent == Installed("7.60.0", "registry")
+    assert "win_command" not in str(action.did)
+
+
+@pytest.mark.parametrize("products", [{}, {"": ""}, {"not a code": ""}, {PRODUCT: ""}])
+def test_a_registry_that_does_not_tell_is_no_answer(products: dict[str, str]) -> None:
+    keys = {REGISTRY: {"InstallPath": ""}, UPGRADES: products, UNINSTALL: {"DisplayVersion": "?"}}
+    assert on(WindowsAction(keys, said="Agent 7.61.0 - Commit: 1")).agent == Installed("7.61.0", "binary")
 
 
 # --- The service's environment ----------------------------------------------------------------------------------------

@@ -29,8 +29,11 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._request import Re
 from ansible_collections.netwall.datadog.tests._secrets import found
 from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._agent._hosts import (
+    PRODUCT,
     REGISTRY,
     SERVICES,
+    UNINSTALL,
+    UPGRADES,
     Action,
     WindowsAction,
     program,
@@ -211,7 +214,9 @@ def test_a_file_that_was_asked_for_has_to_be_there(tmp_path: Path) -> None:
 
 def test_windows() -> None:
     keys: dict[str, dict[str, t.Any]] = {
-        REGISTRY: {"ConfigRoot": "D:\\Datadog\\", "AgentVersion": "7.60.0"},
+        REGISTRY: {"ConfigRoot": "D:\\Datadog\\"},
+        UPGRADES: {PRODUCT: ""},
+        UNINSTALL: {"DisplayVersion": "7.60.0.0"},
         rf"{SERVICES}\datadogagent": {"Environment": ["DD_SITE=us3.datadoghq.com"]},
         rf"{SERVICES}\datadog-trace-agent": {"Environment": ["DD_SITE=us3.datadoghq.com", "DD_APM_ENABLED=false"]},
     }
@@ -842,7 +847,7 @@ def test_where_it_stores_unless_it_is_told_where(tmp_path: Path) -> None:
 
 
 def test_where_it_stores_on_windows() -> None:
-    keys = {REGISTRY: {"ConfigRoot": "D:\\Datadog\\", "AgentVersion": "7.60.0"}}
+    keys = {REGISTRY: {"ConfigRoot": "D:\\Datadog\\"}}
     files = {r"D:\Datadog\datadog.yaml": b"site: datadoghq.eu\r\n"}
     known = told_on(WindowsAction(keys, files))
     assert known["buffering"]["usual_path"] == r"D:\Datadog\run\transactions_to_retry"
