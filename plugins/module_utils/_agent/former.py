@@ -34,6 +34,10 @@ NOTE_NAME = ".{}.netwall-sha256"
 """What the file is called that says what the changed one is about to become."""
 
 
+BEGUN = "restarting"
+"""What is noted beside the SHA-256 when a restart with the changed file begins."""
+
+
 class FormerError(Exception):
     """The copy can't be made, read or taken; the text is a sentence for the user."""
 
@@ -63,6 +67,12 @@ class Former(t.Protocol):
 
     def expect(self, checksum: str) -> None:
         """Note that the file is about to become one with this SHA-256. Raises :class:`FormerError`."""
+
+    def begin(self) -> None:
+        """Note that a restart with the file begins, if there is a copy. Raises :class:`FormerError`."""
+
+    def is_begun(self) -> bool:
+        """Whether that was noted: what is stopped now ran before. Raises :class:`FormerError`."""
 
     def take(self) -> None:
         """Put the copy in the file's place, in one step. Raises :class:`FormerError`."""
@@ -102,6 +112,15 @@ class FormerFile:
     def expect(self, checksum: str) -> None:
         """Note what the file is about to become, beside what was noted since the copy was made."""
         self._write(self._note, b"".join(line + b"\n" for line in [*self._expected(), checksum.encode()]))
+
+    def begin(self) -> None:
+        """Note that a restart with the file begins."""
+        if self.exists() and not self.is_begun():
+            self.expect(BEGUN)
+
+    def is_begun(self) -> bool:
+        """Whether that was noted."""
+        return self.exists() and BEGUN.encode() in self._expected()
 
     def take(self) -> None:
         """Put the copy in the file's place."""

@@ -23,7 +23,9 @@ def prepare(former: Former, service: Service, checksum: str | None, is_checked: 
     Raises :class:`ServiceError` and :class:`FormerError`.
     """
     status = service.status()
-    is_due = former.is_needed()
+    is_changed = former.is_needed()
+    # A run that was cut off may have put the file back, and not have come to the second restart.
+    is_due = is_changed or former.is_begun()
     result = {"changed": False, "is_running": not status.is_stopped, "is_due": is_due, "user": status.user}
     if is_checked:
         return result
@@ -34,7 +36,7 @@ def prepare(former: Former, service: Service, checksum: str | None, is_checked: 
             # The note goes first: a copy without one would never be put back.
             former.expect(checksum)
             former.keep()
-    elif checksum and former.is_expected():
+    elif checksum and (not is_changed or former.is_expected()):
         # The copy stays what the Agent came up with. Where somebody else has changed the file since, what it becomes
         # now holds their changes, too, and must not count as ours alone.
         former.expect(checksum)
@@ -47,11 +49,14 @@ def restart_or_put_back(former: Former, service: Service, settle: float, is_chec
     Raises :class:`ServiceError` and :class:`FormerError`.
     """
     status = service.status()
-    result = {"changed": not status.is_stopped, "is_running": not status.is_stopped, "user": status.user}
-    result["is_put_back"] = False
+    # What a run began to restart that was cut off has stopped of the settings, not because somebody wants it stopped.
+    is_wanted = not status.is_stopped or former.is_begun()
+    result = {"changed": is_wanted, "is_running": not status.is_stopped, "user": status.user, "is_put_back": False}
     if is_checked:
         return result
-    why = "" if status.is_stopped else restart(service, settle)
+    if is_wanted:
+        former.begin()
+    why = restart(service, settle) if is_wanted else ""
     if not why:
         former.forget()
         return result

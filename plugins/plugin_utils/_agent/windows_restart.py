@@ -11,7 +11,7 @@ from __future__ import annotations
 import ntpath
 import typing as t
 
-from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import COPY_NAME, FormerError
+from ansible_collections.netwall.datadog.plugins.module_utils._agent.former import BEGUN, COPY_NAME, FormerError
 from ansible_collections.netwall.datadog.plugins.module_utils._agent.service import ServiceError, Status
 from ansible_collections.netwall.datadog.plugins.module_utils._file_change import Edit
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import AgentHostError
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.host import WindowsHost
 
 NOTES = r"HKLM:\SOFTWARE\netwall.datadog.agent"
-"""Where it is noted what a file is about to become: a value by its path, a list of SHA-256.
+"""Where it is noted what a file is about to become: a value by its path, a list of SHA-256 (and BEGUN).
 
 A file of its own beside the copy, as on other hosts, would take a script to write. The key is not one below that of
 host_firewall, which goes as a whole.
@@ -96,12 +96,20 @@ class WindowsFormer:
 
     def expect(self, checksum: str) -> None:
         """Note what the file is about to become, beside what was noted since the copy was made."""
-        data = [*(self._noted() if self._is_there is not False else ()), checksum]
-        value = {"path": NOTES, "name": self._note, "type": "multistring", "data": data}
-        self._did("ansible.windows.win_regedit", value)
+        self._note_all([*(self._noted() if self._is_there is not False else ()), checksum])
+
+    def begin(self) -> None:
+        """Note that a restart with the file begins."""
+        noted = self._noted()
+        if noted and BEGUN not in noted:
+            self._note_all([*noted, BEGUN])
+
+    def is_begun(self) -> bool:
+        """Whether that was noted."""
+        return self._is_there is not False and BEGUN in self._noted() and self.exists()
 
     def take(self) -> None:
-        """Put the copy in the place of the file, whose access control list stays, unless that is not as it was noted."""
+        """Put the copy in the file's place, whose access control list stays, unless that is not as it was noted."""
         over = self._checksum(self.path)
         if over not in self._noted():
             raise FormerError(
@@ -123,6 +131,11 @@ class WindowsFormer:
     def _note(self) -> str:
         """The name of the value: Windows does not tell capitals from small letters in paths."""
         return self.path.lower()
+
+    def _note_all(self, data: list[str]) -> None:
+        """Note *data* in the place of what was noted."""
+        value = {"path": NOTES, "name": self._note, "type": "multistring", "data": data}
+        self._did("ansible.windows.win_regedit", value)
 
     def _noted(self) -> list[str]:
         """What was noted."""

@@ -142,7 +142,8 @@ def test_an_agent_that_does_not_come_up_gets_its_settings_back(twin: Twin, colle
 
 def test_a_restart_that_windows_refuses_is_one_that_did_not_come_up(twin: Twin, collections: Path) -> None:
     changed(twin, collections, NEW)
-    twin.plan(2, "fails")
+    # How the service is, what is noted, what is noted then, and the restart.
+    twin.plan(4, "fails")
     told = asked(twin, collections)
     assert (told["failed"], told["is_put_back"], now(twin)) == (True, True, OLD)
     assert "The module ansible.windows.win_service failed on the host: The twin was told to fail here." in told["msg"]

@@ -85,6 +85,25 @@ def test_an_agent_that_was_stopped_stays_so(file: Path, now: Status) -> None:
     assert (file.read_bytes(), former.exists()) == (NEW, False)
 
 
+def test_an_agent_that_a_run_has_stopped_that_was_cut_off_is_restarted(file: Path) -> None:
+    former, agent = changed(file, BAD), Agent(file, LIVES, FAILED)
+    former.begin()
+    former.begin()
+    result = restart_or_put_back(former, agent, 1, False)
+    assert (result["failed"], result["is_put_back"], agent.restarts) == (True, True, [BAD, OLD])
+    assert (file.read_bytes(), former.exists(), former.is_begun()) == (OLD, False, False)
+
+
+def test_a_run_that_was_cut_off_when_all_was_put_back_still_owes_a_restart(file: Path) -> None:
+    former, agent = changed(file, BAD), Agent(file, LIVES, FAILED)
+    former.begin()
+    file.write_bytes(OLD)
+    assert prepare(former, agent, digest(NEW), False)["is_due"]
+    file.write_bytes(NEW)
+    assert restart_or_put_back(former, agent, 0, False)["changed"]
+    assert (agent.restarts, former.exists()) == ([NEW], False)
+
+
 def test_nothing_is_restarted_in_check_mode(file: Path) -> None:
     former, agent = changed(file, NEW), Agent(file, LIVES, running(9))
     assert restart_or_put_back(former, agent, 0, True)["changed"]

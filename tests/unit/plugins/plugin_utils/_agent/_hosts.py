@@ -15,8 +15,8 @@ from pathlib import Path
 REGISTRY = r"HKLM:\SOFTWARE\Datadog\Datadog Agent"
 SERVICES = r"HKLM:\SYSTEM\CurrentControlSet\Services"
 
-# What Windows Installer keeps of a product: by its upgrade code the product's own, by that its release. The product's is
-# the example of community.revenera.com, "Locating MSI Upgrade Codes in the Windows Registry".
+# What Windows Installer keeps of a product: by its upgrade code the product's own, by that its release. That code
+# is the example of community.revenera.com, "Locating MSI Upgrade Codes in the Windows Registry".
 _KEPT = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion"
 UPGRADES = rf"{_KEPT}\Installer\UpgradeCodes\B12405C0BFEA51F48A90A72F656D805A"
 UPGRADES_FIPS = rf"{_KEPT}\Installer\UpgradeCodes\471124ED51699EF48B8AB2F321B3CDF4"
