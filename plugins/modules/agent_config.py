@@ -46,7 +46,7 @@ options:
     description:
       - The file. By default it is C(/etc/datadog-agent/datadog.yaml), on Windows C(datadog.yaml) where the Agent has
         its configuration.
-      - Of a link the file that it leads to is changed, and the link stays.
+      - Of a link the file that it leads to is changed, and the link stays. On Windows a link is refused.
     type: path
   backup:
     description:

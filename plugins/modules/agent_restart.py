@@ -11,7 +11,7 @@ short_description: Restart a Datadog Agent, and put its settings back if it does
 version_added: 0.1.0
 description:
   - With O(state=prepared), before the file is changed, keeps a copy of it beside it, with its owner, mode, ACL and
-    other extended attributes, and notes what the file is about to become.
+    other extended attributes, and notes what the file is about to become (on Windows in the registry).
   - With O(state=restarted), afterwards, restarts the Agent and watches it. An Agent has come up if it is up at once,
     and O(settle) seconds later still with the same main process. Where it has not, the copy takes the place of the
     file, the Agent is restarted with the old settings, and the module fails.
@@ -19,7 +19,8 @@ description:
     they are, and the module fails and names them.
   - The copy is there until the Agent has come up. A run that was cut off after the file was changed is completed by the
     next one, since RV(is_due) then says that a restart is due.
-  - An Agent that does not run is left so. Its new settings count when it is started.
+  - An Agent that does not run is left so, and its new settings count when it is started, unless a run was cut off that
+    had begun to restart it.
 author:
   - netwall.datadog authors (!UNKNOWN)
 requirements:

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.windows_restart import NOTES
+from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.windows.plays import Played, play
 from ansible_collections.netwall.datadog.tests.windows.state import (
     State,
@@ -25,6 +26,7 @@ from ansible_collections.netwall.datadog.tests.windows.state import (
     saved,
     windows_server,
 )
+from ansible_collections.netwall.datadog.tests.windows.twin import Twin
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,7 @@ YAML = r"C:\ProgramData\Datadog\datadog.yaml"
 STORED = r"C:\ProgramData\Datadog\run\transactions_to_retry"
 SHIPPED = b"# Ours.\r\nsite: datadoghq.eu\r\n# forwarder_storage_max_size_in_bytes: 50000000\r\ntags: [a]\r\n"
 SIZE = b"forwarder_storage_max_size_in_bytes: 51380224\r\n"
+COSTS = (ROOT / "docs/windows.md").read_text(encoding="utf-8").partition("`agent_info` | ")[2]
 OUTAGE = {"agent_buffering_outage": "6h"}
 
 
@@ -107,6 +110,7 @@ def test_what_an_outage_needs_is_set_once_and_goes_again(host: Host) -> None:
     again = host.play(**OUTAGE)
     assert (again.code, host.restarts) == (0, 0), again.output
     assert "changed=0" in again.output
+    assert f"nothing to change | {len(host.state.calls)} |" in COSTS
 
     gone = host.play(agent_buffering_state="absent")
     assert (gone.code, host.restarts, host.text) == (0, 1, SHIPPED), gone.output
@@ -137,8 +141,6 @@ def test_an_agent_that_does_not_come_up_gets_its_settings_back(host: Host) -> No
 
 
 def test_a_run_that_is_cut_off_before_the_restart_is_made_up_for(host: Host) -> None:
-    from ansible_collections.netwall.datadog.tests.windows.twin import Twin  # noqa: PLC0415
-
     undisturbed = host.play(**OUTAGE)
     assert undisturbed.code == 0, undisturbed.output
     numbers = [at for at, call in enumerate(host.state.calls, 1) if call["module"] == "ansible.windows.win_service"]

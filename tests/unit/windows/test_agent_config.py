@@ -16,6 +16,7 @@ from ansible_collections.netwall.datadog.plugins.action.agent_config import Acti
 from ansible_collections.netwall.datadog.plugins.action.agent_info import ActionModule as Info
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import host
 from ansible_collections.netwall.datadog.tests._secrets import found
+from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.windows.inside import act
 from ansible_collections.netwall.datadog.tests.windows.plays import play
 from ansible_collections.netwall.datadog.tests.windows.state import (
@@ -125,8 +126,13 @@ def test_a_setting_comes_once_and_goes_and_leaves_the_file_as_it_was(
     assert set(twin.state.files) == names
 
 
-def test_steady_state_is_read_alone(twin: Twin, collections: Path) -> None:
+def test_what_it_costs_is_what_is_documented(twin: Twin, collections: Path) -> None:
+    costs = (ROOT / "docs/windows.md").read_text(encoding="utf-8")
+    act(Info, twin, collections, {})
+    assert f"| `agent_info` | {len(twin.state.calls)} |" in costs
+    twin.state.calls.clear()
     configured(twin, collections, PORT)
+    assert f"nothing to change; a change | 2; {len(twin.state.calls)} |" in costs
     twin.state.calls.clear()
     configured(twin, collections, PORT)
     assert [call["module"].rpartition(".")[2] for call in twin.state.calls] == ["win_reg_stat", "slurp"]

@@ -436,3 +436,32 @@ def test_the_folders_above_it_are_named_for_the_disk_that_it_will_be_on() -> Non
 
 def test_a_disk_is_read_from_what_stat_says() -> None:
     assert Disk.of_statfs("4096 1000 900", 7) == Disk(4096 * 1000, 4096 * 900, 7)
+
+
+def partition(size: int, *paths: str, letter: str | None = None) -> dict[str, t.Any]:
+    """As win_disk_facts tells it; a volume without a name of its own has a path of that kind, too."""
+    volumes = [{"size": size, "size_remaining": size // 2}]
+    return {"drive_letter": letter, "access_paths": [*paths, "\\\\?\\Volume{1}\\"], "volumes": volumes}
+
+
+@pytest.mark.parametrize(
+    ("folder", "size"),
+    [
+        (r"C:\ProgramData\retry", 100),
+        (r"c:\data", 200),
+        ("C:/Data/retry", 200),
+        (r"C:\database", 100),
+        (r"D:\retry", 300),
+        (r"E:\retry", None),
+    ],
+)
+def test_the_volume_of_a_folder_is_that_of_the_longest_way_to_it(folder: str, size: int | None) -> None:
+    disks = [
+        {"partitions": [{"drive_letter": None, "access_paths": None}, partition(100, "C:\\", letter="C")]},
+        # A list of one may come as that one; so may an empty one as nothing.
+        {"partitions": {**partition(200), "access_paths": ["C:\\data\\"]}},
+        {"partitions": [{**partition(300, letter="D"), "access_paths": None}]},
+        {"partitions": None},
+    ]
+    expected = None if size is None else Disk(size, size // 2, 7)
+    assert Disk.of_windows(disks, folder, 7) == expected
