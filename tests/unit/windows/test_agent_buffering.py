@@ -36,7 +36,7 @@ STORED = r"C:\ProgramData\Datadog\run\transactions_to_retry"
 SHIPPED = b"# Ours.\r\nsite: datadoghq.eu\r\n# forwarder_storage_max_size_in_bytes: 50000000\r\ntags: [a]\r\n"
 SIZE = b"forwarder_storage_max_size_in_bytes: 51380224\r\n"
 COSTS = (ROOT / "docs/windows.md").read_text(encoding="utf-8").partition("`agent_info` | ")[2]
-OUTAGE = {"agent_buffering_outage": "6h"}
+OUTAGE: dict[str, t.Any] = {"agent_buffering_outage": "6h"}
 
 
 class Host:

@@ -60,7 +60,7 @@ def twin(twin: Twin) -> Twin:
 
 
 def configured(twin: Twin, collections: Path, settings: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
-    options = {name: more.pop(name) for name in ("state", "backup", "path") if name in more}
+    options: dict[str, t.Any] = {name: more.pop(name) for name in ("state", "backup", "path") if name in more}
     return act(Config, twin, collections, {"settings": settings, **options}, **more)
 
 

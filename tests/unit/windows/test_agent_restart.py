@@ -43,7 +43,7 @@ def asked(twin: Twin, collections: Path, *, check_mode: bool = False, **more: t.
 
 def prepared(twin: Twin, collections: Path, content: bytes | None = None, **more: t.Any) -> dict[str, t.Any]:
     """What is said before the file becomes *content*."""
-    checksum = {} if content is None else {"checksum": hashlib.sha256(content).hexdigest()}
+    checksum: dict[str, t.Any] = {} if content is None else {"checksum": hashlib.sha256(content).hexdigest()}
     return asked(twin, collections, state="prepared", **checksum, **more)
 
 

@@ -456,7 +456,7 @@ def partition(size: int, *paths: str, letter: str | None = None) -> dict[str, t.
     ],
 )
 def test_the_volume_of_a_folder_is_that_of_the_longest_way_to_it(folder: str, size: int | None) -> None:
-    disks = [
+    disks: list[dict[str, t.Any]] = [
         {"partitions": [{"drive_letter": None, "access_paths": None}, partition(100, "C:\\", letter="C")]},
         # A list of one may come as that one; so may an empty one as nothing.
         {"partitions": {**partition(200), "access_paths": ["C:\\data\\"]}},
