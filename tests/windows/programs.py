@@ -139,9 +139,16 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _addresses(state: State, _call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
+    """The script of plugins/plugin_utils/_windows/names.py: the addresses of names, those of each in one text."""
+    known: dict[str, list[str]] = state.network["names"]
+    return False, {"addresses": [" ".join(known.get(name.lower(), [])) for name in given["Names"]]}
+
+
 # By SHA-256 of the script: whoever changes one has to look whether this still does the same.
 SCRIPTS: dict[str, _Script] = {
     "fee89a9b43d2add2ddb749660765e5a483bf1df171691f1f83e43a5a3d08a141": _put_file,
+    "0422ac61b32fbd3181f3908a5d270d4eb9a7b985792a776ad15bebf16e06490b": _addresses,
 }
 
 

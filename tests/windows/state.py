@@ -37,8 +37,9 @@ class State:
     """All that a twin knows.
 
     ``rules`` are dictionaries of the properties of INetFwRule; ``profiles`` what Get-NetFirewallProfile says of each;
-    ``network`` what the keywords of addresses stand for, and the ``profile`` of its network; ``registry`` keys by path
-    in capitals; ``files`` by path in small letters; ``services`` and ``programs`` by name and path in small letters.
+    ``network`` what the keywords of addresses stand for, the ``profile`` of its network, and the ``names`` that resolve;
+    ``registry`` keys by path in capitals; ``files`` by path in small letters; ``services`` and ``programs`` by name and
+    path in small letters.
     ``calls`` tells what was asked of the host, ``faults`` what will go wrong (see twin.py).
     """
 
@@ -103,6 +104,8 @@ def windows_server() -> State:
             "DHCP": ["192.0.2.67"],
             "WINS": [],
             "DefaultGateway": ["192.0.2.1", "fe80::1"],
+            # What its resolver knows, in small letters.
+            "names": {"localhost": ["::1", "127.0.0.1"]},
         },
         disks={"c:": {"size": 128 * 2**30, "free": 64 * 2**30}},
         accounts=["SYSTEM", "NT AUTHORITY\\SYSTEM", ADMINISTRATORS, "Administrators"],

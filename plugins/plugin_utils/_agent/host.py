@@ -31,6 +31,7 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import environment
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.unseen import unseen
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version, VersionError
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.controller import without_sudo
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -401,7 +402,8 @@ class WindowsHost(AgentHost):
                 f"A Windows host is managed by modules of the collection {collection}, which is not installed on the "
                 f"controller: install it (ansible-galaxy collection install {collection})."
             )
-        return super().run(module, args, is_secret=is_secret)
+        with without_sudo(self.action):
+            return super().run(module, args, is_secret=is_secret)
 
     def read(self, path: str) -> bytes | None:
         return self._slurp("ansible.windows.slurp", path)

@@ -25,6 +25,7 @@ from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     merge,
     sort_networks,
 )
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows import controller
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.addresses import EVERYWHERE
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.essentials import essentials
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.firewall import reconcile
@@ -55,9 +56,7 @@ _PORTS = {
 
 def is_windows(action: ActionBase) -> bool:
     """Whether the host of *action* is a Windows host, or the user says that it is."""
-    shell: t.Any = action._connection._shell  # noqa: SLF001
-    # As ansible-core itself tells.
-    return bool(getattr(shell, "_IS_WINDOWS", False)) or action._task.args.get("backend") == BACKEND  # noqa: SLF001
+    return controller.is_windows(action) or action._task.args.get("backend") == BACKEND  # noqa: SLF001
 
 
 def host_firewall(
@@ -72,9 +71,10 @@ def host_firewall(
         flows = _flows(options)
         management = _management(action._connection, options, task_vars or {})  # noqa: SLF001
         request = _request(options, flows, management)
-        _require_collections(action)
-        outcome = reconcile(modules, request, is_check=task.check_mode)
-    except (WindowsFirewallError, FlowError) as error:
+        controller.require(action, MODULES)
+        with controller.without_sudo(action):
+            outcome = reconcile(modules, request, is_check=task.check_mode)
+    except (WindowsFirewallError, FlowError, controller.MissingModuleError) as error:
         return {"failed": True, "msg": str(error)}
     except UnreachableError as cut:
         return cut.answer
@@ -220,18 +220,6 @@ def _programs(listed: t.Iterable[t.Any]) -> tuple[Program, ...]:
             )
         programs.setdefault(str(program), program)
     return tuple(programs.values())
-
-
-def _require_collections(action: ActionBase) -> None:
-    """Raise :class:`WindowsFirewallError` where a module is missing on the controller."""
-    loader = action._shared_loader_obj.module_loader  # noqa: SLF001
-    missing = [name for name in MODULES if not loader.find_plugin(name, mod_type=".ps1")]
-    collections = " ".join(sorted({name.rpartition(".")[0] for name in missing}))
-    if missing:
-        raise WindowsFirewallError(
-            f"Windows hosts are managed by modules of other collections, and on the controller there is no "
-            f"{' and no '.join(missing)}: install what is missing (ansible-galaxy collection install {collections})."
-        )
 
 
 def _warnings(options: t.Mapping[str, t.Any], flows: t.Sequence[Flow], management: Flow | None) -> t.Iterator[str]:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
 
+from ansible_collections.netwall.datadog.tests.lab.netlab.world import ip_ranges
 from ansible_collections.netwall.datadog.tests.windows.plays import play
 from ansible_collections.netwall.datadog.tests.windows.state import loaded, put_agent, saved, windows_server
 from ansible_collections.netwall.datadog.tests.windows.twin import Twin
@@ -117,3 +119,68 @@ def test_tasks_on_other_connections_are_left_alone(tmp_path: Path, store: Path, 
     assert mixed.code == 0, mixed.output
     assert mixed.values == {"said.stdout": "here"}
     assert [call["module"] for call in loaded(store).calls] == ["community.windows.win_firewall_rule"]
+
+
+ROLE: dict[str, t.Any] = {
+    "ansible.builtin.include_role": {"name": "netwall.datadog.agent_firewall"},
+    "vars": {
+        "agent_firewall_ip_ranges_url": "file://{{ playbook_dir }}/ranges.json",
+        "agent_firewall_ip_ranges_allow_reserved": True,
+        "agent_firewall_ip_ranges_cache_dir": "{{ playbook_dir }}/cache",
+        "agent_firewall_products": ["metrics"],
+        "agent_firewall_proxy": "http://proxy.lab.example:3128",
+    },
+}
+OUTCOME = "__agent_firewall_outcome"
+
+
+def with_ranges(folder: Path) -> Path:
+    """The new file of a Windows Server that knows a proxy; address ranges lie beside it."""
+    (folder / "ranges.json").write_text(json.dumps(ip_ranges()), encoding="utf-8")
+    state = windows_server()
+    put_agent(state)
+    state.network["names"]["proxy.lab.example"] = ["203.0.113.134", "2001:db8:ffff:f000::134"]
+    return saved(state, folder / "twin.json")
+
+
+def test_a_play_that_becomes_root_everywhere_needs_no_word_for_windows(tmp_path: Path, collections: Path) -> None:
+    store = with_ranges(tmp_path)
+    hardened = play(tmp_path, {"win": store}, [ROLE], collections=collections, values=[OUTCOME], arguments=["--become"])
+    assert hardened.code == 0, hardened.output
+    assert hardened.values[OUTCOME]["backend"] == "windows"
+    assert "final at once, since on Windows no change can be confirmed" in hardened.output
+    # The host resolved the name of the proxy.
+    opened = {rule["RemoteAddresses"] for rule in loaded(store).rules if rule["RemotePorts"] == "3128"}
+    assert opened == {"203.0.113.134/255.255.255.255,2001:db8:ffff:f000::134/128"}
+
+
+def test_ansible_refuses_sudo_for_modules_that_are_not_ours(tmp_path: Path, store: Path, collections: Path) -> None:
+    refused = play(tmp_path, {"win": store}, [RULE], collections=collections, arguments=["--become"])
+    assert refused.code == 2, refused.output
+    assert "Make sure to set the become method to runas" in " ".join(refused.output.split())
+    assert loaded(store).calls == []
+
+
+def test_a_play_that_runs_as_another_user_does(tmp_path: Path, store: Path, collections: Path) -> None:
+    runas = ["--become", "--become-method=runas", "--become-user=SYSTEM"]
+    done = play(tmp_path, {"win": store}, [RULE], collections=collections, arguments=runas)
+    assert done.code == 0, done.output
+
+
+def test_the_plan_of_a_windows_host_changes_nothing(tmp_path: Path, collections: Path) -> None:
+    store = with_ranges(tmp_path)
+    before = loaded(store)
+    role = {"ansible.builtin.include_role": {"name": "netwall.datadog.agent_firewall", "tasks_from": "plan"}}
+    planned = play(tmp_path, {"win": store}, [{**ROLE, **role}], collections=collections, values=[OUTCOME])
+    assert planned.code == 0, planned.output
+    assert planned.values[OUTCOME]["flows"] != []
+    assert "windows, which is on" in planned.output
+    assert {**vars(loaded(store)), "calls": 0, "clock": 0} == {**vars(before), "calls": 0, "clock": 0}
+
+
+def test_a_role_without_the_collections_ends_in_a_sentence(tmp_path: Path) -> None:
+    store = with_ranges(tmp_path)
+    refused = play(tmp_path, {"win": store}, [ROLE], collections=None)
+    assert refused.code == 2, refused.output
+    assert "ansible-galaxy collection install ansible.windows" in " ".join(refused.output.split())
+    assert "Traceback" not in refused.output

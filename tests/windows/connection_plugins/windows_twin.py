@@ -78,9 +78,10 @@ class Connection(ConnectionBase):
         self._connected = False
 
     def reset(self) -> None:
-        """Come back to the host, which has to be there."""
+        """Come back to the host, which has to be there; one that was not made yet has nothing to come back from."""
         this: t.Any = self
-        if Twin(Path(), store=Path(this.get_option("store"))).state.is_gone:
+        store = Path(this.get_option("store"))
+        if store.exists() and Twin(Path(), store=store).state.is_gone:
             raise AnsibleConnectionFailure("The host does not answer.")
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> t.NoReturn:  # noqa: ARG002
@@ -126,6 +127,13 @@ def _take_over() -> None:
 
 def _run(action: t.Any, name: str, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
     """What the module *name* answers on the twin of *action*'s task."""
+    become = action._connection.become
+    if become is not None and become.name != "runas":
+        # What ansible-core says since 2.19 (module_manifest.py of its executor); earlier releases run something else.
+        raise AnsibleError(
+            f"Become plugin {become.name} is not supported by the Windows exec wrapper. Make sure to set the become "
+            "method to runas."
+        )
     module = _RENAMED.get(name, name)
     # The module has to be installed, as it has to be for a real host.
     found = action._shared_loader_obj.module_loader.find_plugin_with_context(

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the netwall.datadog authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the netwall.datadog collection.
+
+"""addresses_info on a Windows host.
+
+No module of ansible.windows or community.windows tells what a host resolves a name to, so this is a script of our own.
+It asks as an Agent does, by the host's own resolver with its file of hosts, and not as nslookup, which asks a name
+server alone and whose words depend on the language of the host.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.netwall.datadog.plugins.module_utils._names import ARGUMENT_SPEC, fault, plain
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows import controller
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+MODULE = "ansible.windows.win_powershell"
+
+# What the resolver says no to has no addresses; whatever else goes wrong fails the module. The addresses of a name are
+# joined, so that no list of lists has to come through PowerShell.
+SCRIPT = """\
+param([string[]]$Names)
+$found = foreach ($name in $Names) {
+    try { [System.Net.Dns]::GetHostAddresses($name).IPAddressToString -join ' ' }
+    catch [System.Net.Sockets.SocketException] { '' }
+}
+$Ansible.Changed = $false
+$Ansible.Result = @{ addresses = @($found) }
+"""
+
+
+def addresses_info(action: ActionBase, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """The result of the task of *action*, failed or not."""
+    task: t.Any = action._task  # noqa: SLF001
+    checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(dict(task.args))
+    names: list[str] = [] if checked.error_messages else checked.validated_parameters["names"]
+    msg = " ".join(checked.error_messages) or fault(names)
+    if msg:
+        return {"failed": True, "msg": msg}
+    try:
+        controller.require(action, [MODULE])
+    except controller.MissingModuleError as error:
+        return {"failed": True, "msg": str(error)}
+    answer = _asked(action, names, task_vars) if names else {}
+    if answer.get("unreachable"):
+        return answer
+    found = (answer.get("result") or {}).get("addresses") or []
+    if answer.get("failed") or len(found) != len(names):
+        why = str(answer.get("msg") or "its answer is not whole")
+        return {"failed": True, "msg": f"The host could not be asked for the addresses of names: {why}"}
+    return {"changed": False, "addresses": {name: plain(said.split()) for name, said in zip(names, found, strict=True)}}
+
+
+def _asked(action: ActionBase, names: list[str], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """What the module answers."""
+    task: t.Any = action._task  # noqa: SLF001
+    is_checked = task.check_mode
+    # It runs no script in check mode; this one changes nothing.
+    task.check_mode = False
+    try:
+        with controller.without_sudo(action):
+            run: t.Any = action._execute_module  # noqa: SLF001
+            answer: dict[str, t.Any] = run(
+                module_name=MODULE,
+                module_args={"script": SCRIPT, "parameters": {"Names": names}, "error_action": "stop"},
+                task_vars=task_vars,
+            )
+    finally:
+        task.check_mode = is_checked
+    return answer
