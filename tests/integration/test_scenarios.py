@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import typing as t
@@ -16,9 +17,13 @@ import pytest
 from ansible_collections.netwall.datadog.tests._tool import CACHE, ROOT, environment
 from ansible_collections.netwall.datadog.tests.integration.secret_search import SECRET_FILES, search, secrets_of
 from ansible_collections.netwall.datadog.tests.lab.netlab.hosts import Lab
+from ansible_collections.netwall.datadog.tests.windows.real import real_collections
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+# Where the collections for Windows are installed, which no other scenario may need, and where there are twins.
+WITH_WINDOWS = ("windows",)
 
 # What takes too long for every day has a target of its own, `make soak`.
 LONG = ("firewalld", "lockout")
@@ -47,9 +52,20 @@ def run_logged(command: list[str], log: Path, cwd: Path, env: dict[str, str]) ->
             raise
 
 
+@pytest.fixture
+def collections(scenario: str, installed: Path, tmp_path: Path) -> str:
+    """The path of the collections that the scenario needs: this one as it is installed, and those of others."""
+    if scenario not in WITH_WINDOWS:
+        return str(installed)
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
+    # A twin is made of the tests, which no user has.
+    (tmp_path / "ansible_collections/netwall/datadog/tests").symlink_to(ROOT / "tests")
+    return os.pathsep.join([str(tmp_path), str(real_collections())])
+
+
 @pytest.mark.lab
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_scenario(scenario: str, lab: str, installed: Path) -> None:
+def test_scenario(scenario: str, lab: str, collections: str) -> None:
     folder = CACHE / lab
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -57,7 +73,12 @@ def test_scenario(scenario: str, lab: str, installed: Path) -> None:
     whole.unlink(missing_ok=True)
     command = [str(ROOT / "tests/lab/lab.py"), "exec", "--lab", lab, "--", "molecule", "test", "-s", scenario]
     # Molecule keeps a run's state under ANSIBLE_HOME, where a run by hand would be in the way.
-    env = environment(installed, NETWALL_LAB=lab, ANSIBLE_HOME=str(folder / "ansible"), TMPDIR=str(temporary))
+    env = environment(
+        NETWALL_LAB=lab,
+        ANSIBLE_COLLECTIONS_PATH=collections,
+        ANSIBLE_HOME=str(folder / "ansible"),
+        TMPDIR=str(temporary),
+    )
     # Molecule breaks lines, in the middle of a secret perhaps.
     env["ANSIBLE_LOG_PATH"] = str(whole)
     code = run_logged(command, log, cwd=ROOT, env=env)

@@ -37,7 +37,7 @@ class State:
     """All that a twin knows.
 
     ``rules`` are dictionaries of the properties of INetFwRule; ``profiles`` what Get-NetFirewallProfile says of each;
-    ``network`` what the keywords of addresses stand for, the ``profile`` of its network, and the ``names`` that resolve;
+    ``network`` what the keywords of addresses stand for, the ``profile`` of its network, and ``names`` that resolve;
     ``registry`` keys by path in capitals; ``files`` by path in small letters; ``services`` and ``programs`` by name and
     path in small letters.
     ``calls`` tells what was asked of the host, ``faults`` what will go wrong (see twin.py).
