@@ -26,7 +26,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.netwall.datadog.tests.lab.netlab import world
-from ansible_collections.netwall.datadog.tests.windows.addresses import port_ranges
+from ansible_collections.netwall.datadog.tests.windows.addresses import ANY, KEYWORDS, port_ranges, span
+from ansible_collections.netwall.datadog.tests.windows.failures import MisuseError
 from ansible_collections.netwall.datadog.tests.windows.matcher import Packet, verdict
 from ansible_collections.netwall.datadog.tests.windows.state import State, loaded, put_agent, saved, windows_server
 
@@ -91,9 +92,9 @@ def changed(before: State, after: State) -> dict[str, t.Any]:
 
 def judged(table: t.Mapping[str, list[Row]], state: State) -> t.Iterator[str]:
     """A sentence for each packet of *table* that would fare otherwise than it has to on the host of *state*."""
-    # A real host has rules of others whose ports are a keyword (RPC, Teredo and so on); none of ours has.
+    # A real host has rules of others whose ports are a keyword (RPC, Teredo and so on); they are passed over.
     state = copy.copy(state)
-    state.rules = [rule for rule in state.rules if is_ours(rule) or _has_numbers(rule)]
+    state.rules = [rule for rule in state.rules if is_ours(rule) or _is_understood(rule)]
     places = world.description()
     for expected in ("open", "closed"):
         for row in table.get(expected, []):
@@ -123,11 +124,16 @@ def packet(row: Row, family: int, places: t.Mapping[str, t.Any]) -> Packet:
     )
 
 
-def _has_numbers(rule: Rule) -> bool:
+def _is_understood(rule: Rule) -> bool:
+    """Whether the matcher knows what *rule* says of ports and addresses."""
     try:
         for name in ("LocalPorts", "RemotePorts"):
             port_ranges((rule[name] or "*").replace("*", "0"))
-    except ValueError:
+        for name in ("LocalAddresses", "RemoteAddresses"):
+            for token in rule[name].split(","):
+                if token != ANY and token not in KEYWORDS:
+                    span(token)
+    except (ValueError, MisuseError):
         return False
     return True
 

@@ -26,9 +26,6 @@ from ansible_collections.netwall.datadog.tests.windows.twin import Twin
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-# host_firewall's way with Windows is under way in a branch of its own; this line goes when it is here.
-pytest.importorskip("ansible_collections.netwall.datadog.plugins.plugin_utils._windows.host_firewall")
-
 GROUP = "netwall.datadog"
 # "At most one module call per rule plus three" is what a run that changes nothing may cost.
 MORE_CALLS = 3
@@ -54,14 +51,16 @@ HOSTS = st.builds(
 )
 
 
-def run(twin: Twin, policy: Policy | None, *, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+def run(
+    twin: Twin, policy: Policy | None, *, check_mode: bool = False, diff: bool = False, **options: t.Any
+) -> dict[str, t.Any]:
     """What host_firewall results in for *policy*; None is no policy any more."""
     arguments: dict[str, t.Any] = {"state": "absent", **options}
     if policy is not None:
         flows = [dict(flow) for flow in policy.flows]
         programs = sorted(policy.programs or ())
         arguments = {"flows": flows, "default_outbound": policy.default_outbound, "programs": programs, **options}
-    return act(host_firewall.ActionModule, twin, real_collections(), arguments, check_mode=check_mode)
+    return act(host_firewall.ActionModule, twin, real_collections(), arguments, check_mode=check_mode, diff=diff)
 
 
 def done(twin: Twin, policy: Policy | None, **options: t.Any) -> dict[str, t.Any]:
@@ -144,11 +143,11 @@ def test_check_mode_changes_nothing_and_tells_what_would_be(first: Policy, secon
     twin = Twin(real_collections(), state=copy.deepcopy(host))
     done(twin, first)
     before = copy.deepcopy(twin.state)
-    told = done(twin, second, check_mode=True)
+    told = done(twin, second, check_mode=True, diff=True)
     assert {**vars(twin.state), "calls": 0, "clock": 0} == {**vars(before), "calls": 0, "clock": 0}
-    result = done(twin, second)
-    for name in ("changed", "added", "removed", "unchanged"):
-        assert told[name] == result[name], name
+    result = done(twin, second, diff=True)
+    for name in ("changed", "added", "removed", "unchanged", "diff", "backend", "warnings"):
+        assert told.get(name) == result.get(name), name
 
 
 def test_a_change_of_addresses_changes_only_the_rules_concerned(collections: Path) -> None:
@@ -214,6 +213,47 @@ def test_a_run_that_is_cut_off_anywhere_is_safe_and_the_next_one_completes_it(
     assert {rule["Name"]: rule for rule in twin.state.rules} == {rule["Name"]: rule for rule in whole.state.rules}
     assert twin.state.profiles == whole.state.profiles
     assert twin.state.registry == whole.state.registry
+    done(twin, None)
+    assert (twin.state.rules, twin.state.profiles) == (host.rules, host.profiles)
+
+
+_OUT = {"id": "logs", "direction": "outbound", "protocol": "tcp", "port": 443, "networks": ["203.0.113.0/24"]}
+_CLOSED = {
+    **_OUT,
+    "id": "apm",
+    "direction": "inbound",
+    "action": "deny",
+    "port": 8126,
+    "networks": ["0.0.0.0/0", "::/0"],
+}
+_OPENED = {**_CLOSED, "id": "apm-from", "action": "allow", "networks": ["10.0.0.0/8", "fd00::/8"]}
+_PLAIN = Policy([_OUT, _CLOSED], programs=frozenset({policies.AGENT}))
+_MOVED = Policy(
+    [{**_OUT, "networks": ["198.51.100.0/24"]}, _CLOSED, _OPENED], "deny", programs=frozenset({policies.AGENT})
+)
+
+
+# The above takes calls at random; these are all of them.
+@pytest.mark.parametrize("fault", ["before", "after", "fails"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(None, _MOVED), (_PLAIN, _MOVED), (_MOVED, _PLAIN), (_MOVED, None)],
+    ids=["new", "to deny", "from deny", "removal"],
+)
+def test_every_call_may_be_the_last(first: Policy | None, second: Policy | None, fault: str, collections: Path) -> None:
+    start = Twin(collections)
+    done(start, first)
+    whole = Twin(collections, state=copy.deepcopy(start.state))
+    done(whole, second)
+    for at in range(1, len(whole.state.calls) - len(start.state.calls) + 1):
+        twin = Twin(collections, state=copy.deepcopy(start.state))
+        twin.plan(at, fault)
+        assert run(twin, second)["failed"]
+        twin.revive()
+        done(twin, second)
+        rules = ({rule["Name"]: rule for rule in each.state.rules} for each in (twin, whole))
+        assert next(rules) == next(rules), f"cut off at call {at}"
+        assert (twin.state.profiles, twin.state.registry) == (whole.state.profiles, whole.state.registry), at
 
 
 def test_what_is_closed_by_default_and_then_by_a_flow_is_closed_all_the_time(collections: Path) -> None:
