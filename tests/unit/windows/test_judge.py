@@ -20,22 +20,28 @@ from ansible_collections.netwall.datadog.tests.windows.state import loaded, rule
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-OURS = {"Grouping": "netwall.datadog", "Direction": 2, "Protocol": 6, "RemotePorts": "443", "Enabled": True}
-METRICS = {"what": "metrics go out", "from": "host", "to": "intakes.agents", "kind": "tls", "port": 443}
-TRACES = {"what": "traces come in", "from": "neighbour", "to": "host", "kind": "tcp", "port": 8126}
+OURS: dict[str, t.Any] = {
+    "Grouping": "netwall.datadog",
+    "Direction": 2,
+    "Protocol": 6,
+    "RemotePorts": "443",
+    "Enabled": True,
+}
+METRICS: judge.Row = {"what": "metrics go out", "from": "host", "to": "intakes.agents", "kind": "tls", "port": 443}
+TRACES: judge.Row = {"what": "traces come in", "from": "neighbour", "to": "host", "kind": "tcp", "port": 8126}
 
 
 def test_packets_that_fare_otherwise_than_they_have_to_are_named() -> None:
     state = windows_server()
     state.profiles["Domain"]["DefaultOutboundAction"] = "Block"
-    rows = {"open": [METRICS], "closed": [TRACES]}
+    rows: dict[str, list[judge.Row]] = {"open": [METRICS], "closed": [TRACES]}
     assert list(judge.judged(rows, state)) == [
         f"metrics go out (over IPv{family}) had to be open, but would be blocked by default." for family in (4, 6)
     ]
     [ipv4, _ipv6] = world.prefixes("agents")
     state.rules.append(rule("ours", RemoteAddresses=ipv4, ApplicationName=judge.AGENT, **OURS))
     assert [said[:27] for said in judge.judged(rows, state)] == ["metrics go out (over IPv6) "]
-    stranger = [{**METRICS, "program": r"C:\other.exe"}]
+    stranger: list[judge.Row] = [{**METRICS, "program": r"C:\other.exe"}]
     assert len(list(judge.judged({"open": stranger}, state))) == 2
     state.rules.append(rule("theirs", Direction=1, Protocol=17, LocalPorts="8126", Enabled=True))
     assert len(list(judge.judged({"open": [], "closed": [TRACES]}, state))) == 0
@@ -47,7 +53,7 @@ def test_loopback_passes_and_rules_that_nobody_understands_are_passed_over() -> 
     state = windows_server()
     state.rules.append(rule("RPC", Protocol=6, LocalPorts="RPC", Action=0, Enabled=True))
     state.rules.append(rule("odd", Protocol=6, LocalPorts="443", RemoteAddresses="Intranet", Action=0, Enabled=True))
-    local = [{**TRACES, "from": "host", "to": to} for to in ("loopback", "itself")]
+    local: list[judge.Row] = [{**TRACES, "from": "host", "to": to} for to in ("loopback", "itself")]
     assert list(judge.judged({"open": local, "closed": [TRACES]}, state)) == []
 
 
