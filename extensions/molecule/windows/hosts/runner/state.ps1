@@ -23,8 +23,10 @@ foreach ($one in Get-NetFirewallProfile) {
 }
 
 $kinds = @{ DomainAuthenticated = 'Domain'; Private = 'Private'; Public = 'Public' }
+$connection = Get-NetConnectionProfile | Select-Object -First 1
 $network = @{
-    profile = $kinds[[string](Get-NetConnectionProfile | Select-Object -First 1).NetworkCategory]
+    # A network that Windows does not know is a public one.
+    profile = if ($connection) { $kinds[[string]$connection.NetworkCategory] } else { 'Public' }
     LocalSubnet = @(Get-NetIPAddress | ForEach-Object { "$(($_.IPAddress -split '%')[0])/$($_.PrefixLength)" })
     DNS = @((Get-DnsClientServerAddress).ServerAddresses | Select-Object -Unique)
     DHCP = @()
