@@ -140,7 +140,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _addresses(state: State, _call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
-    """The script of plugins/plugin_utils/_windows/names.py: the addresses of names, those of each in one text."""
+    """The script addresses_of.ps1 of plugins/plugin_utils/_windows: the addresses of each name in one text."""
     known: dict[str, list[str]] = state.network["names"]
     return False, {"addresses": [" ".join(known.get(name.lower(), [])) for name in given["Names"]]}
 
@@ -148,7 +148,7 @@ def _addresses(state: State, _call: Call, given: t.Mapping[str, t.Any]) -> tuple
 # By SHA-256 of the script: whoever changes one has to look whether this still does the same.
 SCRIPTS: dict[str, _Script] = {
     "fee89a9b43d2add2ddb749660765e5a483bf1df171691f1f83e43a5a3d08a141": _put_file,
-    "0422ac61b32fbd3181f3908a5d270d4eb9a7b985792a776ad15bebf16e06490b": _addresses,
+    "ac768585841295f8fe4d3c8039f00d958bcc9c9673c6e161c3f239febdb6e54f": _addresses,
 }
 
 

@@ -119,8 +119,9 @@ class Twin:
         check_mode: bool = False,
         diff: bool = False,
         no_log: bool = False,
+        become: str = "",
     ) -> dict[str, t.Any]:
-        """What *module* (its full name) answers.
+        """What *module* (its full name) answers; *become* is the way in which it becomes another user.
 
         Raises :class:`HostGoneError` as planned, and :class:`MisuseError` for a call that is wrong.
         """
@@ -129,7 +130,7 @@ class Twin:
             if state.is_gone:
                 raise HostGoneError("The host does not answer.")
             shown = {"hidden": True} if no_log else {"args": plain}
-            noted: dict[str, t.Any] = {"module": module, "check_mode": check_mode, **shown}
+            noted: dict[str, t.Any] = {"module": module, "check_mode": check_mode, "become": become, **shown}
             state.calls.append(noted)
             try:
                 answer = self._answer(state, module, plain, check_mode=check_mode, diff=diff)

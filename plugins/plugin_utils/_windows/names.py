@@ -14,6 +14,7 @@ server alone and whose words depend on the language of the host.
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -25,17 +26,8 @@ if t.TYPE_CHECKING:
 
 MODULE = "ansible.windows.win_powershell"
 
-# What the resolver says no to has no addresses; whatever else goes wrong fails the module. The addresses of a name are
-# joined, so that no list of lists has to come through PowerShell.
-SCRIPT = """\
-param([string[]]$Names)
-$found = foreach ($name in $Names) {
-    try { [System.Net.Dns]::GetHostAddresses($name).IPAddressToString -join ' ' }
-    catch [System.Net.Sockets.SocketException] { '' }
-}
-$Ansible.Changed = $false
-$Ansible.Result = @{ addresses = @($found) }
-"""
+SCRIPT = Path(__file__).with_name("addresses_of.ps1")
+"""The script; its head says what it tells."""
 
 
 def addresses_info(action: ActionBase, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -71,7 +63,11 @@ def _asked(action: ActionBase, names: list[str], task_vars: dict[str, t.Any] | N
             run: t.Any = action._execute_module  # noqa: SLF001
             answer: dict[str, t.Any] = run(
                 module_name=MODULE,
-                module_args={"script": SCRIPT, "parameters": {"Names": names}, "error_action": "stop"},
+                module_args={
+                    "script": SCRIPT.read_text(encoding="utf-8"),
+                    "parameters": {"Names": names},
+                    "error_action": "stop",
+                },
                 task_vars=task_vars,
             )
     finally:

@@ -118,6 +118,20 @@ def test_what_an_outage_needs_is_set_once_and_goes_again(host: Host) -> None:
     host.assert_clear()
 
 
+def test_a_play_that_becomes_root_everywhere_needs_no_word_for_windows(host: Host) -> None:
+    done = host.play("--become", agent_buffering_path="C:\\stored", **OUTAGE)
+    assert done.code == 0, done.output
+    assert host.restarts == 1
+    assert {call["become"] for call in host.state.calls} == {""}
+
+
+def test_a_play_that_runs_as_another_user_does_so_in_all_of_its_calls(host: Host) -> None:
+    runas = ["--become", "--become-user=SYSTEM", "--extra-vars=ansible_become_method=runas"]
+    done = host.play(*runas, agent_buffering_path="C:\\stored", **OUTAGE)
+    assert done.code == 0, done.output
+    assert {call["become"] for call in host.state.calls} == {"runas"}
+
+
 def test_check_mode_tells_and_changes_nothing(host: Host) -> None:
     before = host.state
     checked = host.play("--check", "--diff", **OUTAGE)

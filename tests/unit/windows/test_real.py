@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.netwall.datadog.plugins.plugin_utils._windows import names
 from ansible_collections.netwall.datadog.tests._tool import ROOT, files_of_the_project
 from ansible_collections.netwall.datadog.tests.windows import arguments, powershell, programs, twin
 from ansible_collections.netwall.datadog.tests.windows.real import IMITATED, REQUIREMENTS, Line, source_of
@@ -51,7 +50,7 @@ def test_tests_of_linux_do_not_see_them() -> None:
 
 def scripts_of_this_collection() -> dict[str, str]:
     """What this collection has PowerShell run, by where it is."""
-    found = {"plugins/plugin_utils/_windows/names.py": names.SCRIPT}
+    found = {}
     for name in files_of_the_project():
         if name.parts[0] in {"plugins", "roles"} and name.suffix == ".ps1":
             found[str(name)] = (ROOT / name).read_text(encoding="utf-8")

@@ -149,7 +149,7 @@ def _run(action: t.Any, name: str, args: dict[str, t.Any], task_vars: dict[str, 
     told = {option: args.get(f"_ansible_{option}", False) for option in ("check_mode", "diff", "no_log")}
     plain = {option: value for option, value in args.items() if not option.startswith("_ansible_")}
     try:
-        return twin.run(".".join((*path.parts[-5:-3], path.stem)), plain, **told)
+        return twin.run(".".join((*path.parts[-5:-3], path.stem)), plain, become=become.name if become else "", **told)
     except HostGoneError as gone:
         raise AnsibleConnectionFailure(str(gone)) from None
     except MisuseError as misused:
