@@ -140,7 +140,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _addresses(state: State, _call: Call, given: t.Mapping[str, t.Any]) -> tuple[bool, dict[str, t.Any]]:
-    """The script addresses_of.ps1 of plugins/plugin_utils/_windows: the addresses of each name in one text."""
+    """The script plugins/plugin_utils/_windows/addresses_of.ps1: the addresses of each name in one text."""
     known: dict[str, list[str]] = state.network["names"]
     return False, {"addresses": [" ".join(known.get(name.lower(), [])) for name in given["Names"]]}
 
