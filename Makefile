@@ -17,9 +17,9 @@ help: ## list what there is (the default)
 demo: ## harden a disposable host and show what passes and what does not
 	$(IN_ENV) tests/lab/demo.sh $(ARGS)
 
-# Tests of the lab mostly wait: the others run beside them (tests/conftest.py).
+# Tests of the lab take longest and mostly wait: they come first, and the others run beside them (tests/conftest.py).
 test: ## unit, quality and integration tests and a little fuzzing; those that take long are left to soak
-	$(IN_ENV) pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	$(IN_ENV) pytest --numprocesses 2 --no-loadscope-reorder tests/integration tests/unit tests/fuzz tests/quality $(ARGS)
 
 unit: ## the tests that need nothing but Python
 	$(IN_ENV) pytest tests/unit $(ARGS)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 import pytest
@@ -22,17 +21,18 @@ settings.register_profile("netwall", deadline=None, print_blob=True)
 settings.load_profile("netwall")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests (`-n`): one has the lab, and the others a file at a time."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    groups = {item: str(item.path.relative_to(ROOT)) for item in items}
-    for item, path in groups.items():
-        groups[item] = "lab" if path.startswith("tests/integration/") else path
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    # What takes longest comes first.
-    items.sort(key=lambda item: groups[item] != "lab")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
+    """Where several processes share the tests (`-n`), one has all of the lab's, and the others a file at a time."""
+    # Where the tests run without this plugin, it is not there.
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path: str = super()._split_scope(nodeid)
+            return "lab" if path.startswith("tests/integration/") else path
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
