@@ -28,6 +28,8 @@ _BOM = b"\xef\xbb\xbf"
 # Tabs that other readers take for spaces: after the colon of a key, before a comment, and at the end of a line.
 _TABS = re.compile(r"(?<=:)[ \t]*\t[ \t]*|[ \t]*\t[ \t]*(?=#|[\r\n]|$)")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# What the parser calls the parts of YAML ("<block end>", "]"), quoted as it quotes them: no word of a file is one.
+_PARTS = {repr(kind.id) for kind in yaml.tokens.Token.__subclasses__() if hasattr(kind, "id")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +242,7 @@ class Document:
             style,
             is_mapping=isinstance(node, yaml.MappingNode),
             is_in_flow=is_in_flow,
-            inner=self._opening(start) + 1 if node.flow_style else 0,
+            inner=self._inner(node, entries) if node.flow_style else 0,
             entries=entries,
         )
 
@@ -257,12 +259,15 @@ class Document:
             entries.append(Entry(key.value if is_text else None, start, key_end, value))
         return entries
 
-    def _opening(self, start: int) -> int:
-        """Where the bracket of the flow collection at *start* is: an anchor or a tag may stand before it."""
-        start = self.next_token(start)
+    def _inner(self, node: yaml.CollectionNode, entries: t.Sequence[Entry]) -> int:
+        """Behind the bracket of the flow collection *node*: an anchor or a tag may stand before it."""
+        start = self.next_token(node.start_mark.index)
+        if self.text[start] not in "{[&!" or (entries and entries[0].start == start):
+            # One pair in a list needs no bracket: [a: b].
+            return start
         while self.text[start] not in "{[":
             start = self.next_token(start + 1)
-        return start
+        return start + 1
 
     def _written_end(self, start: int, end: int) -> int:
         """Where the last line of a block scalar ends that is not blank."""
@@ -270,6 +275,10 @@ class Document:
         while index > self.line_of(start) and not self.text[self.lines[index][0] : self.lines[index][1]].strip(" "):
             index -= 1
         return min(end, self.lines[index][1])
+
+
+def _unquoted(quoted: re.Match[str]) -> str:
+    return quoted[0] if quoted[0] in _PARTS else "…"
 
 
 def _compose(text: str) -> tuple[t.Any, _Loader]:
@@ -290,7 +299,7 @@ def _compose(text: str) -> tuple[t.Any, _Loader]:
             ) from None
         if mark.buffer is not None and mark.buffer[mark.pointer] == "\t":
             raise _TabError(mark.line + 1) from None
-        problem = _QUOTED.sub("…", error.problem or error.context or "")
+        problem = _QUOTED.sub(_unquoted, error.problem or error.context or "")
         raise AgentYamlError(
             f"Line {mark.line + 1}, column {mark.column + 1}, can't be read as YAML: {problem}."
         ) from None

@@ -10,6 +10,8 @@ The Agent's own file nests templates in two ways, and both may hang below a sect
 
     # proxy:                          # apm_config:
     #   https: http://…                 # receiver_port: 8126
+
+Who comments a section out without a blank after the sign (`#proxy:`, `#  https: …`) has the indent in what follows it.
 """
 
 from __future__ import annotations
@@ -44,25 +46,30 @@ def templates(document: Document) -> dict[Path, list[Template]]:
     found: dict[Path, list[Template]] = {}
     headings: dict[Path, list[Template]] = {}
     real = dict(_real(document, document.root, ())) if document.root else {}
-    above: list[tuple[int, Path]] = []
+    # How far they are indented, their paths, and whether no blank stands after the sign.
+    above: list[tuple[int, Path, bool]] = []
     for index in range(len(document.lines)):
         if index in real:
             column, path = real[index]
+            # A section that was set under its template goes on with the template's lines.
+            is_bare = (column, path, True) in above
             above = [item for item in above if item[0] < column]
-            above.append((column, path))
+            above.append((column, path, is_bare))
         if index not in comments:
             continue
         text = _line(document, index)
         if match := _TEMPLATE.match(text):
             column = len(match[1]) + max(0, len(match[2]) - 1)
             above = [item for item in above if item[0] < column]
+            is_bare = above[-1][2] if above else not match[2]
             path = ((above[-1][1]) if above else ()) + (match[3],)
-            above.append((column, path))
+            column += bool(above and is_bare)
+            above.append((column, path, is_bare))
             last = _last(document, comments, index, match.start(3))
             found.setdefault(path, []).append(Template(index, last, column))
         elif match := _PARAMETER.match(text):
             column = len(match[1])
-            outer = [path for there, path in above if there < column]
+            outer = [path for there, path, _is_bare in above if there < column]
             path = (outer[-1] if outer else ()) + (match[2],)
             last = index
             while last + 1 in comments:

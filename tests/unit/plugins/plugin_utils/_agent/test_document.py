@@ -59,6 +59,7 @@ def refusal(content: str | bytes, setting: str = "a") -> str:
         ("GUI_port: -1\n", "GUI_port", -1, 1),
         ("gui_PORT: -1\n", "GUI_port", -1, 1),
         ("a: {b: [x, {c: null}]}\n", "a.b", ["x", {"c": None}], 1),
+        ("tags: [env: prod]\na: [b: 1, ? c]\n", "a", [{"b": 1}, {"c": None}], 2),
         ("a:\n", "a", None, 1),
         ("a: yes\nb: 'yes'", "a", True, 1),
         ("a: yes\nb: 'yes'", "b", "yes", 2),
@@ -124,7 +125,7 @@ def test_a_file_as_it_is_shipped_sets_nothing() -> None:
     ("content", "said"),
     [
         (f"api_key: {KEY}: x\n", "line 1, column 42, can't be read as YAML: mapping values are not allowed here."),
-        (f"a: 1\napi_key {KEY}\nb: 2\n", "line 3, column 1, can't be read as YAML: could not find expected …."),
+        (f"a: 1\napi_key {KEY}\nb: 2\n", "line 3, column 1, can't be read as YAML: could not find expected ':'."),
         (f'a: "{KEY}\n', "line 2, column 1, can't be read as YAML: found unexpected end of stream."),
         (f"a: *{KEY}\n", "line 1, column 4, can't be read as YAML: found undefined alias …."),
         (f"a: &{KEY} 1\nb: &{KEY} 1\nc: [\n", "line 2, column 4, can't be read as YAML: second occurrence."),

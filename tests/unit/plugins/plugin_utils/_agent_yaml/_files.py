@@ -333,7 +333,7 @@ class Writer:
 
     def flow_list(self, column: int) -> str:
         parts = [
-            self.flow_break(column) + self.random.choice(("1", "x", "'y'", "{a: 1}"))
+            self.flow_break(column) + self.random.choice(("1", "x", "'y'", "{a: 1}", "a: 1", "? a", "a: {b: 1}"))
             for _n in range(self.random.randrange(4))
         ]
         return "[" + ",".join(parts) + self.flow_break(column) + "]"

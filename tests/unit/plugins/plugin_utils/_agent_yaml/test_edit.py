@@ -186,6 +186,16 @@ def test_both_ways_to_nest_templates_are_known() -> None:
     assert added(logs_config__env="b") == ["# logs_config:", f"logs_config:{MARK}", "  # env: none", "  env: b"]
 
 
+def test_without_a_blank_after_the_sign_the_indent_is_what_follows_it() -> None:
+    old = "#a:\n#  b: 1\n#  c:\n#    d: 1\n#e: 1\n\n# f:\n#   g: 1\n"
+    new = put(old, a__b=2, a__c__d=2, a__x=2, e=2, f__g=2)
+    assert new == (
+        f"#a:\na:{MARK}\n#  b: 1\n  b: 2\n#  c:\n  c:{MARK}\n#    d: 1\n    d: 2\n  x: 2\n#e: 1\ne: 2\n\n"
+        f"# f:\nf:{MARK}\n#   g: 1\n  g: 2\n"
+    )
+    assert take(new, "a.b", "a.c.d", "a.x", "e", "f.g") == old
+
+
 def test_a_section_of_ours_goes_with_its_last_setting_alone() -> None:
     text = put(TEMPLATES, proxy__https="a", proxy__http="b")
     text = take(text, "proxy.http")
@@ -363,6 +373,17 @@ def test_text_of_ansible_s_own_types_is_text() -> None:
     assert edit(b"", wanted, is_present=True).content == b"k:\n  a: b\n  c:\n    - 5\n"
 
 
+@pytest.mark.parametrize(
+    "pair",
+    ["env: prod", "a: b, c: d", "?", "? ", "? a", "x: ", "&x a: b", "!!str a: b", "'a': {b: c}"],
+)
+def test_pairs_in_a_list_need_no_brackets(pair: str) -> None:
+    old = f"tags: [{pair}]\n"
+    new = put(old, site="a", x__z=1)
+    assert new == f"{old}site: a\nx:{MARK}\n  z: 1\n"
+    assert take(new, "site", "x.z") == old
+
+
 # --- What is refused, and how it is said ----------------------------------------------------------------------------
 
 CAUGHT = "key" + "material"
@@ -371,7 +392,12 @@ CAUGHT = "key" + "material"
 @pytest.mark.parametrize(
     ("text", "wanted", "said"),
     [
-        ("a: [1\n", {}, "Line 2, column 1, can't be read as YAML: expected … or …, but got …."),
+        ("a: [1\n", {}, "Line 2, column 1, can't be read as YAML: expected ',' or ']', but got '<stream end>'."),
+        (
+            f"a: ['1' '{CAUGHT}']\n",
+            {},
+            "Line 1, column 9, can't be read as YAML: expected ',' or ']', but got '<scalar>'.",
+        ),
         (f"a: *{CAUGHT}\n", {}, "Line 1, column 4, can't be read as YAML: found undefined alias …."),
         (f"a: 1\nb: '{CAUGHT}\n", {}, "Line 3, column 1, can't be read as YAML: found unexpected end of stream."),
         ("a: 1\nb:\n  c: 1\n  c: 2\n", {}, "Line 4 has a key that its mapping has on line 3 already;"),
