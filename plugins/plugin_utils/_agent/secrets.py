@@ -102,10 +102,15 @@ def _text(text: str) -> str:
     """*text* without what is a secret by its looks, in a time that grows no faster than its length."""
     if _PRIVATE in text:
         return MASK
+    # What is said to be a secret may have an @ of its own, behind which no part of it may be left.
+    scheme = _SCHEME.match(text)
+    if not scheme:
+        text = _unassigned(text)
+    elif any(_unassigned(part) != part for part in re.split("[?&]", text)[1:] if "@" in part):
+        return f"{scheme[0]}{MASK}"
     _user, at, host = text.rpartition("@")
     if at:
         # A password may hold anything, also what ends it in a URL that is written as it should be.
-        scheme = _SCHEME.match(text)
         text = f"{scheme[0] if scheme else ''}{MASK}@{host}"
     address, mark, query = text.partition("?")
     if mark and _SCHEME.match(address):
