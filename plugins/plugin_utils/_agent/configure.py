@@ -36,6 +36,11 @@ def configure(host: AgentHost, options: t.Mapping[str, t.Any], *, is_check: bool
     try:
         done = edit(content, options["settings"], is_present=options["state"] == "present")
     except AgentYamlError as error:
+        if path.lower().endswith(".conf"):
+            raise ConfigureError(
+                f"{path} is left as it is. By its name it is a file of Agent 5, which is no YAML; only a datadog.yaml "
+                "can be edited."
+            ) from None
         raise ConfigureError(f"{path} is left as it is. {error}") from None
     result: dict[str, t.Any] = {
         "changed": bool(done.changes),

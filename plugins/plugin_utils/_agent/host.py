@@ -214,6 +214,9 @@ class AgentHost(abc.ABC):
             raise AgentHostError(
                 f"The user of this connection may not read the file {path}: become one who may (become: true)."
             )
+        if "{source}" in said:
+            # The module has no reason of its own for this.
+            said = "it is a link that leads to itself, or on a disk that fails."
         raise AgentHostError(f"The file {path} could not be read: {said}")
 
 

@@ -145,11 +145,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     files["proxied"].write_text(f"proxy:\n  https: http://u:{PASSWORD}@proxy.example.com:3128  # ours\n")
     files["latin"].write_bytes(b"a: \xfc\n")
     files["broken"].write_text(f"api_key: {KEY}\n  b: [*{KEY}\n")
+    (folder / "datadog.conf").write_text(f"[Main]\ndd_url: https://app.datadoghq.com\napi_key: {KEY}\n")
     files["twice"].write_text(f"api_key: {KEY}\nsite: a\napi_key: {KEY}\n")
     real = folder / "real.yaml"
     real.write_text(SMALL)
     link = folder / "link.yaml"
     link.symlink_to(real)
+    (folder / "loop.yaml").symlink_to(folder / "loop.yaml")
     site = {"site": "datadoghq.eu"}
     new_key = {"api_key": NEW_KEY}
     tasks = [
@@ -166,8 +168,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         config("no_null", files["null"], settings={"site": None}, state="absent", diff=True),
         config("linked", link, settings=site),
         config("missing", folder / "missing.yaml", settings=site),
+        config("loop", folder / "loop.yaml", settings=site),
         config("latin", files["latin"], settings=site),
         config("broken", files["broken"], settings=site),
+        config("agent5", folder / "datadog.conf", settings=site),
         config("twice", files["twice"], settings=site),
         config("scalar", files["scalar"], settings={"api_key.a": 1}),
         config("misspelt", files["scalar"], setings=new_key),
@@ -264,10 +268,14 @@ def test_numbers_text_and_the_rest_keep_their_type(results: Results) -> None:
 
 REFUSALS = {
     "missing": "There is no file {folder}/missing.yaml on the host: is an Agent installed, or is its file elsewhere?",
+    "loop": "The file {folder}/loop.yaml could not be read: it is a link that leads to itself, or on a disk that "
+    "fails.",
     "latin": "{folder}/latin.yaml is left as it is. The file is not UTF-8: line 1 has a byte that is no part of a "
     "character.",
     "broken": "{folder}/broken.yaml is left as it is. Line 2, column 4, can't be read as YAML: mapping values are not "
     "allowed here.",
+    "agent5": "{folder}/datadog.conf is left as it is. By its name it is a file of Agent 5, which is no YAML; only a "
+    "datadog.yaml can be edited.",
     "twice": "{folder}/twice.yaml is left as it is. Line 3 has a key that its mapping has on line 1 already; which of "
     "them the Agent takes is not defined, so remove one.",
     "scalar": "{folder}/scalar.yaml is left as it is. 'api_key' on line 2 has a value of its own, so there can't be a "
