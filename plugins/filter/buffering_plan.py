@@ -87,7 +87,9 @@ options:
     description:
       - What the module stat says of the folder, as C(stat) in its result. One that O(user) could not use is refused,
         and one that is not there and neither named by the input nor the Agent's default.
-      - With C(is_guarded) it also says whether nobody but root can change the way to the folder.
+      - With C(is_guarded) it also says whether nobody but root can change the way to the folder, and with C(user_may)
+        what O(user) may do in it, or where it is not there in the first folder above it that is - V(write), V(enter) or
+        V(nothing).
     type: dict
   user:
     description:

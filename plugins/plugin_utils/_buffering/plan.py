@@ -137,7 +137,7 @@ class Plan:
     @property
     def stores(self) -> bool:
         """Whether the Agent will keep anything on disk."""
-        return int(self._in_force("disk", 0)) > 0
+        return self._disk() > 0
 
     @property
     def storage_path(self) -> str:
@@ -281,7 +281,7 @@ class Plan:
     def _check_sizes(self) -> None:
         """Refuse a disk that no file of the Agent fits on; warn of what has no effect."""
         file = math.ceil(self._memory() * _FLUSHED)
-        size = self._in_force("disk", 0)
+        size = self._disk()
         if 0 < size < file and {"disk", "memory"} & self.values.keys():
             self._refuse(
                 f"With {units.shown(self._memory())} in memory the Agent writes files of {units.shown(file)} (half of "
@@ -306,7 +306,7 @@ class Plan:
 
     def _check_disk(self, disk: Disk) -> None:
         """Refuse a size that the disk cannot hold at the ratio, as the Agent judges it."""
-        size, count = self._in_force("disk", 0), self._destinations()
+        size, count = self._disk(), self._destinations()
         given = self._in_force("disk_ratio", None)
         ratio = LOWEST_DISK_RATIO if given is None else Fraction(str(given))
         room = disk.room(ratio)
@@ -337,7 +337,9 @@ class Plan:
     def check_folder(self, stat: t.Mapping[str, t.Any], user: str) -> None:
         """Refuse a folder that is there and that the Agent's *user* could not use, and one that is not ours to make.
 
-        *stat* is what ansible.builtin.stat says of it, and ``is_guarded``: whether root alone can change the way to it.
+        *stat* is what ansible.builtin.stat says of it, and two things more. ``is_guarded``: whether root alone can
+        change the way to it. ``user_may``: what *user* may do in it, or where it is not there in the first folder above
+        it that is (``write``, ``enter``, ``nothing``); anything else where that is not known.
         Without *user* nothing is known of who uses it. A folder that is there is left as it is.
         """
         if not stat.get("exists"):
@@ -357,7 +359,15 @@ class Plan:
         # Who is in its group is not known, nor whom a list beside the mode names; that shows in the group's part.
         parts = (0o300,) if stat.get("pw_name") == user else (0o030, 0o003)
         is_open = any(mode & part == part for part in parts)
-        if user not in {"", "root"} and not is_open:
+        may = stat.get("user_may")
+        if user in {"", "root"}:
+            return
+        if may == "nothing" and is_open:
+            self._refuse(
+                f"The Agent's user {user} cannot get into {self.storage_path}: it is closed to that user, or a folder "
+                f"on the way to it is. Open the way, or choose another {self._prefix}path."
+            )
+        elif may == "enter" or (may != "write" and not is_open):
             self._refuse(
                 f"{self.storage_path} belongs to {stat.get('pw_name')}, and the Agent's user {user} may not write "
                 f"there (mode {stat.get('mode')}). Give it to {user}, or choose another {self._prefix}path."
@@ -376,6 +386,16 @@ class Plan:
             self._refuse(
                 f"{self.storage_path} is not there, and others than root may change a folder on the way to it, so root "
                 f"does not make it. Make it yourself, or choose another {self._prefix}path."
+            )
+        elif user not in {"", "root"} and stat.get("user_may") == "nothing":
+            self._refuse(
+                f"{self.storage_path} is not there, and the way to it is closed to the Agent's user {user}. Open the "
+                f"way, or choose another {self._prefix}path."
+            )
+        elif user not in {"", "root"} and stat.get("user_may") == "enter" and not stat.get("is_guarded", True):
+            self._refuse(
+                f"{self.storage_path} is not there, and the Agent's user {user}, who would make it, may not write into "
+                f"the folder above it. Make it and give it to {user}, or choose another {self._prefix}path."
             )
 
     # --- What the host says -------------------------------------------------------------------------------------------
@@ -414,6 +434,11 @@ class Plan:
 
     def _memory(self) -> int:
         return int(self._in_force("memory", DEFAULT_MEMORY))
+
+    def _disk(self) -> int:
+        """The bytes that will be kept on disk. An Agent that keeps none there reads over what it is told of them."""
+        version = self._version()
+        return 0 if version and version not in _DISK_RELEASES else int(self._in_force("disk", 0))
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, t.A
     for name in PLACES:
         place = top / name
         plan = {"storage_path": str(place), "folders": [str(place), *map(str, place.parents)]}
-        tasks.append(included("posix/disk", {"__agent_buffering_plan": plan}))
+        tasks.append(included("posix/disk", {"__agent_buffering_plan": plan, "__agent_buffering_user": ""}))
         found = "{'disk': __agent_buffering_disk, 'stat': __agent_buffering_folder.stat}"
         tasks.append({"ansible.builtin.set_fact": {"places": f"{{{{ places | default([]) + [{found}] }}}}"}})
     values = play(tmp_path_factory.mktemp("role"), tasks, values=["places"]).values
@@ -146,6 +146,7 @@ def test_the_folder_is_known(asked: tuple[Path, dict[str, t.Any]]) -> None:
     top, found = asked
     # Others may write into the folder of the tests, or one above it.
     folder = {"exists": True, "isdir": True, "mode": "0750", "pw_name": top.owner(), "is_guarded": False}
+    folder["user_may"] = "unknown"
     assert (found["it's stored"]["stat"], found["link"]["stat"]) == (folder, folder)
     assert (found["file"]["stat"]["exists"], found["file"]["stat"]["isdir"]) == (True, False)
     assert not found["none/at/all"]["stat"]["exists"]
@@ -175,7 +176,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
         tasks: list[dict[str, t.Any]] = []
         for name in names:
             plan = {"storage_path": str(top / name), "folders": [str(top)]}
-            tasks.append(included("posix/disk", {"__agent_buffering_plan": plan}))
+            tasks.append(included("posix/disk", {"__agent_buffering_plan": plan, "__agent_buffering_user": ""}))
             kept = f"{{{{ ways | default({{}}) | combine({{'{name}': __agent_buffering_folder.stat.is_guarded}}) }}}}"
             tasks.append({"ansible.builtin.set_fact": {"ways": kept}})
         found = play(tmp_path_factory.mktemp("role"), tasks, values=["ways"]).values["ways"]
@@ -187,6 +188,44 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
 def test_the_way_is_guarded_where_root_alone_can_change_it(ways: dict[str, bool]) -> None:
     assert {name for name, is_guarded in ways.items() if is_guarded} == {"none/at/all", "roots/none", "safe"}
     assert len(ways) == 9
+
+
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a user may do in some folders, or in the first above them that there is, by their paths from another."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, to ask as another user")
+    top = Path(tempfile.mkdtemp())
+    try:
+        top.chmod(0o755)
+        for name, mode, user in (("own", 0o700, 65534), ("roots", 0o755, 0), ("it's closed", 0o700, 0)):
+            (top / name).mkdir(mode=mode)
+            os.chown(top / name, user, user)
+        (top / "it's closed/own").mkdir()
+        os.chown(top / "it's closed/own", 65534, 65534)
+        tasks: list[dict[str, t.Any]] = []
+        names = ["own", "own/none/at/all", "roots", "roots/none", "it's closed/own", "it's closed/none"]
+        for name in names:
+            place = top / name
+            plan = {"storage_path": str(place), "folders": [str(place), *map(str, place.parents)]}
+            tasks.append(included("posix/disk", {"__agent_buffering_plan": plan, "__agent_buffering_user": "nobody"}))
+            kept = "{{ allowed | default([]) + [__agent_buffering_folder.stat.user_may] }}"
+            tasks.append({"ansible.builtin.set_fact": {"allowed": kept}})
+        values = play(tmp_path_factory.mktemp("role"), tasks, values=["allowed"]).values
+        return dict(zip(names, values["allowed"], strict=True))
+    finally:
+        shutil.rmtree(top)
+
+
+def test_what_the_agents_user_may_do_in_the_folder_is_asked_as_that_user(allowed: dict[str, str]) -> None:
+    assert allowed == {
+        "own": "write",
+        "own/none/at/all": "write",
+        "roots": "enter",
+        "roots/none": "enter",
+        "it's closed/own": "nothing",
+        "it's closed/none": "nothing",
+    }
 
 
 @pytest.fixture(scope="module")

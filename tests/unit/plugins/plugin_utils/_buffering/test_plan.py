@@ -203,6 +203,12 @@ def test_files_that_fit_nowhere_are_refused() -> None:
     assert settings({"disk": "5MB", "memory": "8MB"})
 
 
+@pytest.mark.parametrize("version", ["7.26.0", "6.26.0"])
+def test_what_an_older_agents_file_says_of_a_disk_means_nothing(version: str) -> None:
+    plan = planned({"memory": "32MB"}, None, version=version, buffering={"disk_bytes": 10**6})
+    assert (plan.refusals, plan.stores, plan.settings) == ([], False, {MEMORY: 32_000_000})
+
+
 # --- Releases ---------------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +390,28 @@ def test_a_folder_that_the_agent_could_not_use_is_refused(stat: dict[str, t.Any]
     assert said in sentence
 
 
+@pytest.mark.parametrize(
+    ("stat", "said"),
+    [
+        ({"pw_name": "dd-agent", "user_may": "nothing"}, "The Agent's user dd-agent cannot get into /srv/retry: it is"),
+        (
+            {"pw_name": "root", "user_may": "nothing"},
+            "/srv/retry belongs to root, and the Agent's user dd-agent may not",
+        ),
+        ({"pw_name": "dd-agent", "user_may": "enter"}, "the Agent's user dd-agent may not write there (mode 0755)"),
+    ],
+)
+def test_what_the_agents_user_may_do_there_counts(stat: dict[str, t.Any], said: str) -> None:
+    [sentence] = folder("dd-agent", **stat)
+    assert said in sentence
+    assert folder("", **stat) == folder("root", **stat) == []
+
+
+@pytest.mark.parametrize(("may", "is_refused"), [("write", False), ("unknown", True)])
+def test_it_counts_for_more_than_the_mode(may: str, *, is_refused: bool) -> None:
+    assert bool(folder("dd-agent", pw_name="root", mode="0700", user_may=may)) is is_refused
+
+
 NAMED_BY_THE_AGENT: list[dict[str, t.Any]] = [
     {"buffering": {"storage_path": "/etc/cron.d/x"}, "sources": {"buffering": {"storage_path": "datadog.yaml"}}},
     {"buffering": {"usual_path": "/etc/cron.d/x"}, "sources": {"buffering": {"usual_path": "datadog.yaml"}}},
@@ -415,6 +443,23 @@ def test_it_has_to_be_the_own_one_of_the_agents_user(agent: dict[str, t.Any]) ->
 def test_the_default_is_made() -> None:
     for is_guarded in (True, False):
         assert judged({}, {"exists": False, "is_guarded": is_guarded}) == []
+
+
+@pytest.mark.parametrize(
+    ("is_guarded", "may", "said"),
+    [
+        (True, "write", ""),
+        (True, "enter", ""),
+        (True, "nothing", "the way to it is closed to the Agent's user dd-agent"),
+        (False, "write", ""),
+        (False, "enter", "the Agent's user dd-agent, who would make it, may not write into the folder above it"),
+        (False, "nothing", "the way to it is closed to the Agent's user dd-agent"),
+        (False, "unknown", ""),
+    ],
+)
+def test_a_folder_that_could_not_be_made_is_refused_beforehand(may: str, said: str, *, is_guarded: bool) -> None:
+    sentences = judged({"path": "/srv/x"}, {"exists": False, "is_guarded": is_guarded, "user_may": may})
+    assert [said in sentence for sentence in sentences] == ([True] if said else [])
 
 
 @pytest.mark.parametrize("user", ["root", ""])
