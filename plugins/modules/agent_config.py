@@ -93,7 +93,8 @@ EXAMPLES = r"""
 - name: It sends through a proxy, whose password is in no result
   netwall.datadog.agent_config:
     settings:
-      proxy.https: "http://agent:{{ proxy_password | urlencode }}@proxy.example.com:3128"
+      # The filter leaves a slash as it is, and the Agent would take what follows one for a path.
+      proxy.https: "http://agent:{{ proxy_password | urlencode | replace('/', '%2F') }}@proxy.example.com:3128"
       proxy.no_proxy: [169.254.169.254, kubernetes.default]
   become: true
 
