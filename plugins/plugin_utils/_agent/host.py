@@ -31,7 +31,7 @@ import typing as t
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent import environment
 from ansible_collections.netwall.datadog.plugins.plugin_utils._agent.unseen import unseen
 from ansible_collections.netwall.datadog.plugins.plugin_utils._version import Version, VersionError
-from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.controller import without_sudo
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows import controller
 
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -398,14 +398,11 @@ class WindowsHost(AgentHost):
         return ntpath.join(run, _STORAGE)
 
     def run(self, module: str, args: t.Mapping[str, t.Any], *, is_secret: bool) -> dict[str, t.Any]:
-        loader = self.action._shared_loader_obj.module_loader  # noqa: SLF001
-        if not loader.find_plugin(module, mod_type=".ps1"):
-            collection = module.rpartition(".")[0]
-            raise AgentHostError(
-                f"A Windows host is managed by modules of the collection {collection}, which is not installed on the "
-                f"controller: install it (ansible-galaxy collection install {collection})."
-            )
-        with without_sudo(self.action):
+        try:
+            controller.require(self.action, [module])
+        except controller.MissingModuleError as error:
+            raise AgentHostError(str(error)) from None
+        with controller.without_sudo(self.action):
             return super().run(module, args, is_secret=is_secret)
 
     def read(self, path: str) -> bytes | None:
@@ -468,22 +465,15 @@ class WindowsHost(AgentHost):
 
     def _said_by(self, program: str) -> str:
         """What an Agent's *program* says of its version; nothing if it does not say."""
-        task = self.action._task  # noqa: SLF001
-        is_checked = task.check_mode
         # The module runs nothing in check mode; this changes nothing.
-        task.check_mode = False
-        try:
+        with controller.in_mode(self.action, check_mode=False):
             answer = self.run("ansible.windows.win_command", {"argv": [program, "version"]}, is_secret=True)
-        finally:
-            task.check_mode = is_checked
         return str(answer.get("stdout", ""))
 
 
 def host_of(action: ActionBase, task_vars: dict[str, t.Any] | None) -> AgentHost:
     """The host of *action*'s task; its platform is told by the shell that the connection speaks to."""
-    shell: t.Any = action._connection._shell  # noqa: SLF001
-    # As ansible-core itself tells.
-    return (WindowsHost if getattr(shell, "_IS_WINDOWS", False) else PosixHost)(action, task_vars)
+    return (WindowsHost if controller.is_windows(action) else PosixHost)(action, task_vars)
 
 
 def _in_time(command: str) -> str:

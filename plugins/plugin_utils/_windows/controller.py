@@ -11,6 +11,9 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+
 if t.TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
@@ -22,11 +25,47 @@ class MissingModuleError(Exception):
     """A module is not installed on the controller; the text is a sentence for the user."""
 
 
+class OptionError(Exception):
+    """An option of a task is wrong; the text says how, for the user."""
+
+
 def is_windows(action: ActionBase) -> bool:
     """Whether the host of *action* is a Windows host, told by the shell that its connection speaks to."""
     shell: t.Any = action._connection._shell  # noqa: SLF001
     # As ansible-core itself tells.
     return bool(getattr(shell, "_IS_WINDOWS", False))
+
+
+def options(
+    action: ActionBase, argument_spec: t.Mapping[str, t.Any], required_if: t.Sequence[t.Any] = ()
+) -> dict[str, t.Any]:
+    """The options of the task of *action*, checked as a module on another platform checks its own.
+
+    Raises :class:`OptionError`.
+    """
+    task: t.Any = action._task  # noqa: SLF001
+    checked = ArgumentSpecValidator(argument_spec, required_if=list(required_if)).validate(dict(task.args))
+    wrong = [
+        # Of what it does not know the validator tells the names alone.
+        f"Unsupported parameters for ({task.action}) module: {error.msg}"
+        if isinstance(error, UnsupportedError)
+        else error.msg
+        for error in checked.errors
+    ]
+    if wrong:
+        raise OptionError(" ".join(f"{message.rstrip('.')}." for message in wrong))
+    return dict(checked.validated_parameters)
+
+
+@contextlib.contextmanager
+def in_mode(action: ActionBase, **mode: bool) -> t.Iterator[None]:
+    """Meanwhile modules run in this *mode* (``check_mode``, ``diff``), whatever that of the task of *action* is."""
+    task: t.Any = action._task  # noqa: SLF001
+    with contextlib.ExitStack() as restoring:
+        for name, value in mode.items():
+            restoring.callback(setattr, task, name, getattr(task, name))
+            setattr(task, name, value)
+        yield
 
 
 def require(action: ActionBase, modules: t.Iterable[str]) -> None:

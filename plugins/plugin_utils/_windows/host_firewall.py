@@ -15,8 +15,6 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import denied_in_vain
 from ansible_collections.netwall.datadog.plugins.module_utils._flow import (
     ANYWHERE,
@@ -66,7 +64,7 @@ def host_firewall(
     task: t.Any = action._task  # noqa: SLF001
     modules = WindowsModules(_Runner(action, task_vars))
     try:
-        options = _options(task.args, argument_spec)
+        options = controller.options(action, argument_spec, [("state", "present", ["flows"])])
         _refuse(options)
         flows = _flows(options)
         management = _management(action._connection, options, task_vars or {})  # noqa: SLF001
@@ -74,7 +72,7 @@ def host_firewall(
         controller.require(action, MODULES)
         with controller.without_sudo(action):
             outcome = reconcile(modules, request, is_check=task.check_mode)
-    except (WindowsFirewallError, FlowError, controller.MissingModuleError) as error:
+    except (WindowsFirewallError, FlowError, controller.OptionError, controller.MissingModuleError) as error:
         return {"failed": True, "msg": str(error)}
     except UnreachableError as cut:
         return cut.answer
@@ -105,24 +103,11 @@ class _Runner:
         self._task_vars = task_vars
 
     def __call__(self, module: str, arguments: dict[str, t.Any], *, is_check: bool, is_diff: bool) -> dict[str, t.Any]:
-        task = self._action._task  # noqa: SLF001
-        with contextlib.ExitStack() as restoring:
-            for name, value in (("check_mode", is_check), ("diff", is_diff)):
-                restoring.callback(setattr, task, name, getattr(task, name))
-                setattr(task, name, value)
+        with controller.in_mode(self._action, check_mode=is_check, diff=is_diff):
             answer: dict[str, t.Any] = self._action._execute_module(  # noqa: SLF001
                 module_name=module, module_args=arguments, task_vars=self._task_vars
             )
         return answer
-
-
-def _options(arguments: t.Mapping[str, t.Any], argument_spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    checked = ArgumentSpecValidator(argument_spec, required_if=[("state", "present", ["flows"])]).validate(
-        dict(arguments)
-    )
-    if checked.error_messages:
-        raise WindowsFirewallError(" ".join(checked.error_messages))
-    return dict(checked.validated_parameters)
 
 
 def _refuse(options: t.Mapping[str, t.Any]) -> None:

@@ -16,8 +16,6 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.netwall.datadog.plugins.module_utils._names import ARGUMENT_SPEC, fault, plain
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows import controller
 
@@ -32,15 +30,13 @@ SCRIPT = Path(__file__).with_name("addresses_of.ps1")
 
 def addresses_info(action: ActionBase, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
     """The result of the task of *action*, failed or not."""
-    task: t.Any = action._task  # noqa: SLF001
-    checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(dict(task.args))
-    names: list[str] = [] if checked.error_messages else checked.validated_parameters["names"]
-    msg = " ".join(checked.error_messages) or fault(names)
-    if msg:
-        return {"failed": True, "msg": msg}
     try:
+        names: list[str] = controller.options(action, ARGUMENT_SPEC)["names"]
+        msg = fault(names)
+        if msg:
+            return {"failed": True, "msg": msg}
         controller.require(action, [MODULE])
-    except controller.MissingModuleError as error:
+    except (controller.OptionError, controller.MissingModuleError) as error:
         return {"failed": True, "msg": str(error)}
     answer = _asked(action, names, task_vars) if names else {}
     if answer.get("unreachable"):
@@ -54,22 +50,16 @@ def addresses_info(action: ActionBase, task_vars: dict[str, t.Any] | None) -> di
 
 def _asked(action: ActionBase, names: list[str], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
     """What the module answers."""
-    task: t.Any = action._task  # noqa: SLF001
-    is_checked = task.check_mode
     # It runs no script in check mode; this one changes nothing.
-    task.check_mode = False
-    try:
-        with controller.without_sudo(action):
-            run: t.Any = action._execute_module  # noqa: SLF001
-            answer: dict[str, t.Any] = run(
-                module_name=MODULE,
-                module_args={
-                    "script": SCRIPT.read_text(encoding="utf-8"),
-                    "parameters": {"Names": names},
-                    "error_action": "stop",
-                },
-                task_vars=task_vars,
-            )
-    finally:
-        task.check_mode = is_checked
+    with controller.in_mode(action, check_mode=False), controller.without_sudo(action):
+        run: t.Any = action._execute_module  # noqa: SLF001
+        answer: dict[str, t.Any] = run(
+            module_name=MODULE,
+            module_args={
+                "script": SCRIPT.read_text(encoding="utf-8"),
+                "parameters": {"Names": names},
+                "error_action": "stop",
+            },
+            task_vars=task_vars,
+        )
     return answer

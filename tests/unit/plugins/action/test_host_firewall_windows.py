@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.netwall.datadog.plugins.action import host_firewall
 from ansible_collections.netwall.datadog.tests.unit.plugins.plugin_utils._windows._windows_host import Host
 
+MODULE = "netwall.datadog.host_firewall"
 LOGS = {
     "id": "logs-tcp-443-out",
     "direction": "outbound",
@@ -58,7 +59,7 @@ class Task:
     ) -> None:
         variables = VARIABLES if variables is None else variables
         self.host = host or Host()
-        task = types.SimpleNamespace(args=arguments, timeout=0, async_val=0, check_mode=check, diff=diff)
+        task = types.SimpleNamespace(action=MODULE, args=arguments, timeout=0, async_val=0, check_mode=check, diff=diff)
         loader = types.SimpleNamespace(
             find_plugin=lambda name, mod_type: None if name in missing or mod_type != ".ps1" else f"/{name}.ps1"
         )
@@ -205,7 +206,11 @@ def test_a_task_for_all_hosts_is_final_at_once_here() -> None:
         ({"programs": ["C:\\a\n.exe"]}, "programs has the element"),
         ({"flows": [{**LOGS, "id": "host-mine"}]}, "belong to the flows"),
         ({"state": "gone"}, "state"),
-        ({"no_such": 1}, "no_such"),
+        (
+            {"no_such": 1},
+            f"Unsupported parameters for ({MODULE}) module: no_such. Supported parameters include: backend,",
+        ),
+        ({"no_such": 1, "state": "gone"}, "got: gone. Unsupported parameters for"),
     ],
 )
 def test_what_can_not_be_had_is_refused_before_anything_is_asked(arguments: dict[str, t.Any], said: str) -> None:

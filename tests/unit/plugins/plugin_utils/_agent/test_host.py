@@ -289,7 +289,7 @@ def test_what_is_set_for_services_of_windows() -> None:
 
 
 def test_a_missing_collection_is_one_sentence() -> None:
-    with pytest.raises(AgentHostError, match=r"ansible\.windows, which is not installed on the controller"):
+    with pytest.raises(AgentHostError, match=r"on the controller there is no ansible\.windows\.slurp: install"):
         on(WindowsAction(has_collection=False)).read(YAML)
 
 
