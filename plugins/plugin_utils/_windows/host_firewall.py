@@ -83,8 +83,6 @@ def host_firewall(
         "added": list(outcome.added),
         "removed": list(outcome.removed),
         "unchanged": list(outcome.unchanged),
-        # Which rules of others overrule ours can't be told without reading them all, which no module does.
-        "shadowed": [],
         "transaction": dict(outcome.transaction),
         **({"warnings": warnings} if warnings else {}),
     }

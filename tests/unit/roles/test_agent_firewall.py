@@ -48,11 +48,19 @@ FOUND: dict[str, t.Any] = {
 }
 STILL = {**FOUND, "switches_on": False, "closed_ports": [], "shadowed": [], "added": [], "unchanged": [LOGS["id"]]}
 
+# Windows tells neither the rules of others nor what is open.
+WINDOWS: dict[str, t.Any] = {
+    name: value
+    for name, value in {**STILL, "backend": "windows"}.items()
+    if name not in ("shadowed", "closed_ports", "refused_connections")
+}
+
 # What the host answered, and the variables of the role, by the name of the case.
 PLANS: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
     "on": (FOUND, {"agent_firewall_default_outbound": "deny"}),
     "still": (STILL, {"agent_firewall_precedence": "ours", "agent_firewall_confirm_within": 0}),
     "open": (STILL, {"agent_firewall_management": False}),
+    "windows": (WINDOWS, {}),
     "failed": ({"failed": True, "msg": "ufw is installed\nbut switched off."}, {}),
     "unreachable": ({"unreachable": True, "msg": "No route to host."}, {}),
 }
@@ -197,6 +205,13 @@ def test_a_plan_that_failed_still_has_the_policy_and_leaves_the_rest_open(said: 
     assert plan["flows"] == POLICY["flows"]
     unknown = [plan["closed_ports"], plan["refused_connections"], *map(plan["firewall"].get, ("backend", "shadowed"))]
     assert unknown == [None] * 4
+
+
+def test_what_windows_does_not_tell_is_not_known(said: Said) -> None:
+    assert '"  shadowed       not known"' in said.texts["windows"]
+    assert "| shadowed | not known |" in said.markdown["windows"]
+    assert said.texts["windows"].count('"  not known"') == 2
+    assert said.plans["windows"]["firewall"]["shadowed"] is None
 
 
 def test_a_connection_that_can_confirm_nothing_is_told_before_the_hardening_is(said: Said) -> None:
