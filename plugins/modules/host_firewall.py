@@ -89,7 +89,8 @@ options:
     description:
       - The firewall to use. V(auto) takes the one that is on; of several that are off, the one that comes on at boot;
         otherwise the only one that is installed. It does not guess.
-      - V(windows) is what every Windows host has, and no other; V(auto) takes it there.
+      - V(windows) is what every Windows host has, and no other; V(auto) takes it there. What platform a host is of is
+        told by the shell of its connection, so over SSH C(ansible_shell_type) has to be set.
     type: str
     default: auto
     choices: [auto, ufw, firewalld, windows]
@@ -140,8 +141,9 @@ options:
   programs:
     description:
       - On Windows the programs that allowed outbound flows are for. Nothing else on the host gains a path by them.
-      - An element is the path of a program, or a dictionary with V(path), V(service) (the short name of a service), or
-        both. A service must have an identifier of its own (C(sc.exe qsidtype)) for that to match.
+      - An element is the whole path of a program, without variables, or a dictionary with V(path), V(service) (the
+        short name of a service), or both. A service must have an identifier of its own (C(sc.exe qsidtype)) for that to
+        match.
       - The default is where Agent 7 has its programs. An empty list lets any program use the flows.
     type: list
     elements: raw
@@ -291,10 +293,10 @@ unchanged:
 shadowed:
   description:
     - The ids of the flows that a rule of somebody else overrules, at least for a part of their traffic.
-    - Always empty on Windows, where no module tells the rules of others.
+    - Not known on Windows, where no module tells the rules of others.
   type: list
   elements: str
-  returned: success
+  returned: success, not on Windows
 transaction:
   description: How the change was made final; empty where nothing was changed.
   type: dict

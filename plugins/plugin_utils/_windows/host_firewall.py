@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.netwall.datadog.plugins.module_utils._firewall.management import denied_in_vain
@@ -51,6 +52,8 @@ _PORTS = {
     "paramiko_ssh": ("", 22),
 }
 
+_WHOLE_PATH = re.compile(r"[A-Za-z]:\\[^/%]+\Z")
+
 
 def is_windows(action: ActionBase) -> bool:
     """Whether the host of *action* is a Windows host, or the user says that it is."""
@@ -65,7 +68,7 @@ def host_firewall(
     modules = WindowsModules(_Runner(action, task_vars))
     try:
         options = controller.options(action, argument_spec, [("state", "present", ["flows"])])
-        _refuse(options)
+        _refuse(options, speaks_to_windows=controller.is_windows(action))
         flows = _flows(options)
         management = _management(action._connection, options, task_vars or {})  # noqa: SLF001
         request = _request(options, flows, management)
@@ -108,8 +111,15 @@ class _Runner:
         return answer
 
 
-def _refuse(options: t.Mapping[str, t.Any]) -> None:
-    """Raise :class:`WindowsFirewallError` for what can't be had on Windows."""
+def _refuse(options: t.Mapping[str, t.Any], *, speaks_to_windows: bool) -> None:
+    """Raise :class:`WindowsFirewallError` for what can't be had on Windows, or where this is another platform."""
+    if not speaks_to_windows:
+        # Whatever the host is: no module for Windows starts over such a connection.
+        raise WindowsFirewallError(
+            f"'backend' is {BACKEND}, but Ansible speaks to this host as to one of another platform. Leave it out "
+            "where the host is of one; a Windows host that is reached over SSH needs 'ansible_shell_type: powershell' "
+            "or cmd."
+        )
     if options["backend"] not in ("auto", BACKEND):
         raise WindowsFirewallError(
             f"'backend' is {options['backend']}, which no Windows host has; leave it out, or write {BACKEND}."
@@ -197,12 +207,21 @@ def _programs(listed: t.Iterable[t.Any]) -> tuple[Program, ...]:
         known = isinstance(said, dict) and set(said) <= {"path", "service"}
         program = Program(str(said.get("path") or ""), str(said.get("service") or "")) if known else Program()
         if program == Program() or not f"{program.path}{program.service}".isprintable():
-            raise WindowsFirewallError(
-                f"The option programs has the element {one!r}; write the path of a program, or a dictionary with path, "
-                "service or both."
-            )
+            raise _wrong_program(one, "the path of a program, or a dictionary with path, service or both")
+        # A rule for anything else is for no program at all, or for every one, which "any" means to the module. It would
+        # replace variables, and the rule would then never be found to be as it should.
+        if program.path and not _WHOLE_PATH.match(program.path):
+            raise _wrong_program(one, r"the whole path, with its drive and without variables, as in C:\Tools\agent.exe")
+        if program.service.lower() in ("any", "*"):
+            raise _wrong_program(one, "the short name of one service")
         programs.setdefault(str(program), program)
     return tuple(programs.values())
+
+
+def _wrong_program(one: object, instead: str) -> WindowsFirewallError:
+    return WindowsFirewallError(
+        f"The option programs (agent_firewall_windows_programs of the role) has the element {one!r}; write {instead}."
+    )
 
 
 def _warnings(options: t.Mapping[str, t.Any], flows: t.Sequence[Flow], management: Flow | None) -> t.Iterator[str]:

@@ -101,9 +101,14 @@ def test_the_result_has_the_words_that_it_has_on_linux() -> None:
     }
 
 
-def test_windows_can_be_said_where_the_shell_does_not_tell() -> None:
+def test_windows_can_be_said() -> None:
+    assert Task(backend="windows", flows=[LOGS]).result["backend"] == "windows"
+
+
+def test_windows_is_refused_where_its_modules_could_not_start() -> None:
     task = Task(connection=Connection("ssh", is_windows=False), backend="windows", flows=[LOGS])
-    assert task.result["backend"] == "windows"
+    assert "needs 'ansible_shell_type: powershell'" in task.result["msg"]
+    assert task.host.calls == []
 
 
 def test_outbound_flows_are_for_the_agents_programs_and_those_set_apart_for_any() -> None:
@@ -201,8 +206,20 @@ def test_a_task_for_all_hosts_is_final_at_once_here() -> None:
         ({"backend": "ufw"}, "no Windows host has"),
         ({"flows": None}, "'flows' is null"),
         ({"management_networks": ["here"]}, "management_networks is wrong"),
-        ({"programs": [{"name": "agent"}]}, "programs has the element"),
-        ({"programs": ["C:\\a\n.exe"]}, "programs has the element"),
+        ({"programs": [{"name": "agent"}]}, "has the element"),
+        ({"programs": ["C:\\a\n.exe"]}, "agent_firewall_windows_programs of the role) has the element"),
+        *[
+            ({"programs": [path]}, "write the whole path")
+            for path in (
+                "any",
+                "agent.exe",
+                "C:agent.exe",
+                "C:/agent.exe",
+                r"%ProgramFiles%\agent.exe",
+                r"C:\%A%\a.exe",
+            )
+        ],
+        ({"programs": [{"path": r"C:\a.exe", "service": "Any"}]}, "the short name of one service"),
         ({"flows": [{**LOGS, "id": "host-mine"}]}, "belong to the flows"),
         ({"state": "gone"}, "state"),
         (
