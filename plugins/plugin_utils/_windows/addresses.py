@@ -74,6 +74,10 @@ class Addresses:
         """The fewest entries that say it, IPv4 first; one, ``any``, for all addresses of both families."""
         return (ANY,) if self == EVERYWHERE else tuple(_entry(*run) for run in self.runs)
 
+    def networks(self) -> tuple[str, ...]:
+        """The fewest CIDRs that say it, which may be many more than entries; IPv4 first."""
+        return tuple(str(network) for run in self.runs for network in _networks(*run))
+
 
 def _joined(runs: t.Iterable[Run]) -> tuple[Run, ...]:
     joined: list[Run] = []
@@ -111,6 +115,11 @@ def _entry(version: int, first: int, last: int) -> str:
         prefix = _BITS[version] - size.bit_length() + 1
         return begin if size == 1 else f"{begin}/{prefix}"
     return f"{begin}-{_address(version, last)}"
+
+
+def _networks(version: int, first: int, last: int) -> t.Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    family = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+    return ipaddress.summarize_address_range(family(first), family(last))
 
 
 def _address(version: int, number: int) -> str:

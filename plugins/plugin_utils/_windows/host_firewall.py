@@ -261,7 +261,7 @@ def _essential(want: Want, match: Match) -> dict[str, t.Any]:
         if match.word
         else list(ANYWHERE)
         if want.addresses == EVERYWHERE
-        else list(want.addresses.entries())
+        else list(want.addresses.networks())
     )
     flow = Flow(want.id, match.direction, match.action, match.protocol, match.port or 0, (), want.purpose)
     return {**dataclasses.asdict(flow), "networks": networks, "destinations": []}

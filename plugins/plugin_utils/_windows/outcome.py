@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 import uuid
 
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.addresses import Addresses
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.rules import PROFILES
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.work import traffic
 
@@ -86,14 +87,22 @@ def _before(work: Work, changed: t.Collection[str]) -> t.Iterator[str]:
         if name in by_name and name not in changed:
             yield str(by_name[name])
         else:
-            told = (found or {}).get("RemoteAddresses")
-            yield f"{name}: {', '.join(told.split(',')) if told else 'addresses not known'}"
+            yield f"{name}: {_shown((found or {}).get('RemoteAddresses', ''))}"
     back = [profile for profiles in work.plan.restores.values() for profile in profiles]
     for profile in PROFILES:
         if profile in work.plan.sets or profile in back:
             yield f"outgoing by default in {profile}: {work.plan.actions[profile]}"
         if profile in work.switches_on or profile in work.switches_off:
             yield f"profile {profile}: {'off' if profile in work.switches_on else 'on'}"
+
+
+def _shown(told: str) -> str:
+    """The addresses that Windows *told*, as those of a rule that is wanted are shown."""
+    try:
+        return ", ".join(Addresses.parse(told).entries())
+    except ValueError:
+        # A word of Windows's own, what somebody else wrote, or nothing.
+        return ", ".join(told.split(",")) if told else "addresses not known"
 
 
 def _after(work: Work) -> t.Iterator[str]:

@@ -144,10 +144,28 @@ def test_check_mode_tells_all_flows_and_diff_shows_rules() -> None:
         "host-metadata-tcp-80-out",
         "management-tcp-5985-in",
     ]
+    networks = {flow["id"]: flow["networks"] for flow in task.result["flows"]}
+    assert networks["host-dns-udp-53-out"] == ["DNS"]
+    assert networks["host-dhcp-udp-67-out"] == ["0.0.0.0/0"]
+    assert networks["host-dhcpv6-udp-547-out"] == ["fe80::/10", "ff02::1:2/128"]
+    assert networks["host-ntp-udp-123-out"] == ["0.0.0.0/0", "::/0"]
     assert task.result["switches_on"] is False
     assert "netwall.datadog: out allow tcp 443 #1/1: 203.0.113.0/24\n" in task.result["diff"]["after"]
     assert "outgoing by default in Domain: not_configured\n" in task.result["diff"]["before"]
     assert {"host-icmp-out", "host-icmpv6-out", "host-igmp-out"} <= set(task.result["added"])
+
+
+def test_a_diff_shows_what_differs_and_not_how_windows_writes_it() -> None:
+    wide = {**LOGS, "networks": ["203.0.113.0/24", "198.51.100.7", "2001:db8::/32"]}
+    host = Task(flows=[wide, MAIL], programs=[], default_outbound="deny").host
+    diff = Task(host, check=True, diff=True, flows=[LOGS, MAIL], programs=[], default_outbound="deny").result["diff"]
+    lines = {name: set(text.splitlines()) for name, text in diff.items()}
+    rule = "netwall.datadog: out allow tcp 443 #1/1"
+    assert lines["before"] - lines["after"] == {f"{rule}: 198.51.100.7, 203.0.113.0/24, 2001:db8::/32"}
+    assert lines["after"] - lines["before"] == {f"{rule}: 203.0.113.0/24"}
+    gone = Task(host, check=True, diff=True, state="absent").result["diff"]["before"]
+    assert "netwall.datadog: out allow icmpv4 #1/1: any\n" in gone
+    assert "netwall.datadog: out allow tcp 53 to dns #1/1: DNS\n" in gone
 
 
 def test_without_metadata_no_rule_leads_there() -> None:

@@ -57,6 +57,14 @@ def test_all_but_what_is_allowed_is_exact_over_both_families(allowed: list[str])
 
 @settings(max_examples=100, deadline=None)
 @given(some=_NETWORKS, others=_NETWORKS)
+def test_networks_say_the_same_as_entries(some: list[str], others: list[str]) -> None:
+    addresses = Addresses.of(some) - Addresses.of(others)
+    assert netaddr.IPSet(addresses.networks()) == oracle(addresses)
+    assert all(ipaddress.ip_network(network) for network in addresses.networks())
+
+
+@settings(max_examples=100, deadline=None)
+@given(some=_NETWORKS, others=_NETWORKS)
 def test_union_and_intersection_are_exact(some: list[str], others: list[str]) -> None:
     one, other = Addresses.of(some), Addresses.of(others)
     assert oracle(one | other) == (netaddr.IPSet(some) | netaddr.IPSet(others)) - _NEVER
