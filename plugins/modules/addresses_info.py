@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Asks the host's own resolver, with its file of hosts and its order of name services, for the addresses of names.
     A name may mean other addresses to a host than to the controller.
-  - On Windows it is asked by a script of four lines that C(ansible.windows.win_powershell) runs, since no module there
+  - On Windows it is asked by a short script that C(ansible.windows.win_powershell) runs, since no module there
     resolves names.
 author:
   - netwall.datadog authors (!UNKNOWN)

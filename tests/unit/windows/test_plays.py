@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.lab.netlab.world import ip_ranges
 from ansible_collections.netwall.datadog.tests.windows.plays import play
 from ansible_collections.netwall.datadog.tests.windows.state import loaded, put_agent, saved, windows_server
@@ -152,6 +153,12 @@ def test_a_play_that_becomes_root_everywhere_needs_no_word_for_windows(tmp_path:
     # The host resolved the name of the proxy.
     opened = {rule["RemoteAddresses"] for rule in loaded(store).rules if rule["RemotePorts"] == "3128"}
     assert opened == {"203.0.113.134/255.255.255.255,2001:db8:ffff:f000::134/128"}
+
+    calls = len(loaded(store).calls)
+    again = play(tmp_path, {"win": store}, [ROLE], collections=collections, values=[OUTCOME])
+    assert again.values[OUTCOME]["changed"] is False
+    costs = (ROOT / "docs/windows.md").read_text(encoding="utf-8")
+    assert f"`agent_info` and `host_firewall`; with names to resolve {len(loaded(store).calls) - calls} |" in costs
 
 
 def test_ansible_refuses_sudo_for_modules_that_are_not_ours(tmp_path: Path, store: Path, collections: Path) -> None:
