@@ -10,6 +10,7 @@ import json
 import typing as t
 
 import pytest
+import yaml
 
 from ansible_collections.netwall.datadog.tests._tool import ROOT
 from ansible_collections.netwall.datadog.tests.lab.netlab.world import ip_ranges
@@ -159,6 +160,24 @@ def test_a_play_that_becomes_root_everywhere_needs_no_word_for_windows(tmp_path:
     assert again.values[OUTCOME]["changed"] is False
     costs = (ROOT / "docs/windows.md").read_text(encoding="utf-8")
     assert f"`agent_info` and `host_firewall`; with names to resolve {len(loaded(store).calls) - calls} |" in costs
+
+
+def test_the_playbook_of_the_readme_serves_a_windows_host(tmp_path: Path, collections: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [written] = yaml.safe_load(readme.partition("```yaml\n")[2].partition("```")[0])
+    assert written["become"] is True
+    store = with_ranges(tmp_path)
+    hardened = play(
+        tmp_path,
+        {"win": store},
+        written["tasks"],
+        collections=collections,
+        arguments=["--become", "--extra-vars", json.dumps(ROLE["vars"])],
+        # Ansible itself refuses sudo for the facts that it gathers.
+        gather_facts=written.get("gather_facts", True),
+    )
+    assert hardened.code == 0, hardened.output
+    assert [rule for rule in loaded(store).rules if rule["Grouping"] == "netwall.datadog"] != []
 
 
 def test_ansible_refuses_sudo_for_modules_that_are_not_ours(tmp_path: Path, store: Path, collections: Path) -> None:
