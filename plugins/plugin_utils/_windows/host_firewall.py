@@ -51,6 +51,8 @@ _PORTS = {
     "paramiko": ("", 22),
     "paramiko_ssh": ("", 22),
 }
+# What psrp takes if its protocol is http and nobody says a port.
+_PLAIN_PSRP_PORT = 5985
 
 _WHOLE_PATH = re.compile(r"[A-Za-z]:\\[^/%]+\Z")
 
@@ -177,7 +179,16 @@ def _port(connection: t.Any, task_vars: t.Mapping[str, t.Any]) -> int | None:
         with contextlib.suppress(Exception):
             port = connection.get_option("port")
     said = str(port or task_vars.get("ansible_port") or "")
-    return int(said) if said.isdecimal() else usual
+    if said.isdecimal():
+        return int(said)
+    return _PLAIN_PSRP_PORT if transport == "psrp" and _is_plain(connection) else usual
+
+
+def _is_plain(connection: t.Any) -> bool:
+    """Whether *connection*, a plugin that takes its port from its protocol, is told to go without TLS."""
+    with contextlib.suppress(Exception):
+        return bool(connection.get_option("protocol") == "http")
+    return False
 
 
 def _request(options: t.Mapping[str, t.Any], flows: t.Sequence[Flow], management: Flow | None) -> Request:
@@ -205,7 +216,7 @@ def _programs(listed: t.Iterable[t.Any]) -> tuple[Program, ...]:
     for one in listed:
         said = {"path": one} if isinstance(one, str) else one
         known = isinstance(said, dict) and set(said) <= {"path", "service"}
-        program = Program(str(said.get("path") or ""), str(said.get("service") or "")) if known else Program()
+        program = Program(*(str(said.get(key) or "").strip() for key in ("path", "service"))) if known else Program()
         if program == Program() or not f"{program.path}{program.service}".isprintable():
             raise _wrong_program(one, "the path of a program, or a dictionary with path, service or both")
         # A rule for anything else is for no program at all, or for every one, which "any" means to the module. It would

@@ -33,14 +33,12 @@ class Connection:
     def __init__(self, transport: str, is_windows: bool, **port: t.Any) -> None:
         self.transport = transport
         self._shell = types.SimpleNamespace(_IS_WINDOWS=is_windows, tmpdir=None)
-        self.port = port.get("port")
-        for name in set(port) - {"port"}:
-            setattr(self, name, port[name])
+        self.options = {name: port.pop(name) for name in ("port", "protocol") if name in port}
+        for name, value in port.items():
+            setattr(self, name, value)
 
     def get_option(self, name: str) -> t.Any:
-        if name != "port" or self.port is None:
-            raise KeyError(name)
-        return self.port
+        return self.options[name]
 
 
 class Task:
@@ -180,6 +178,11 @@ def test_without_metadata_no_rule_leads_there() -> None:
         (Connection("winrm", is_windows=True), {}, 5986),
         (Connection("psrp", is_windows=True, _psrp_port=5985), {}, 5985),
         (Connection("ansible.builtin.psrp", is_windows=True, port=15986), {}, 15986),
+        # It is asked before it connects, so its attribute may not be there.
+        (Connection("psrp", is_windows=True, port=None, protocol="http"), {}, 5985),
+        (Connection("psrp", is_windows=True, port=None, protocol="https"), {}, 5986),
+        (Connection("psrp", is_windows=True, port=None, protocol=None), {}, 5986),
+        (Connection("psrp", is_windows=True, port=15985, protocol="http"), {}, 15985),
         (Connection("ssh", is_windows=True), {}, 22),
         (Connection("ssh", is_windows=True), {"ansible_port": "2222"}, 2222),
         (Connection("aws_ssm", is_windows=True), {}, None),
@@ -237,7 +240,13 @@ def test_a_task_for_all_hosts_is_final_at_once_here() -> None:
                 r"C:\%A%\a.exe",
             )
         ],
-        ({"programs": [{"path": r"C:\a.exe", "service": "Any"}]}, "the short name of one service"),
+        ({"programs": ["  "]}, "has the element"),
+        # Words that let out every program: the one is the module's, the other Windows's.
+        *[
+            ({"programs": [{"path": r"C:\a.exe", "service": word}]}, "the short name of one service")
+            for word in ("Any", "*")
+        ],
+        ({"programs": ["*"]}, "write the whole path"),
         ({"flows": [{**LOGS, "id": "host-mine"}]}, "belong to the flows"),
         ({"state": "gone"}, "state"),
         (
