@@ -76,7 +76,8 @@ def _look(modules: WindowsModules) -> Standing:
     value = modules.read_record()
     record = Record() if value is None else parse(value)
     found = modules.rules().rules
-    ours = {name: properties for name, properties in found.items() if is_name_of_ours(name)}
+    # Windows knows a name in capitals, too, and changes and removes the rule by ours.
+    ours = {name.lower(): properties for name, properties in found.items() if is_name_of_ours(name.lower())}
     # Rules for what a host must go on doing are there only where everything else was denied, by us.
     is_denied = any(" out allow icmpv4 " in name for name in ours)
     is_missing = value is None or record is None
@@ -102,6 +103,8 @@ class _Doing:
         self._must_write = work.standing.is_damaged
         self._has_acted = False
         self._changed: set[str] = set()
+        # The names of rules that had to go before they could be made.
+        self._made: set[str] = set()
 
     def all(self) -> set[str]:
         """Take all steps; the names of the rules that changed."""
@@ -157,8 +160,16 @@ class _Doing:
             self._put_one(step.rule, step)
 
     def _put_one(self, rule: Rule, step: Step) -> None:
+        stand_in = rule.stand_in() if step.found.is_anew and rule.name not in self._made else None
+        if stand_in:
+            # What the rule is about is never without one, or the play might not come in again to make it.
+            self._act(self._modules.put, stand_in, {})
+            self._act(self._modules.drop, rule.name)
+            self._made.add(rule.name)
         if self._act(self._modules.put, rule, step.found.more) or rule.name not in self._work.standing.rules.rules:
             self._changed.add(rule.name)
+        if stand_in:
+            self._act(self._modules.drop, stand_in.name)
 
     def _switch_on(self) -> tuple[Record, tuple[str, ...]]:
         """Switch on what is to be; what to record in the end, and the profiles whose default is to be set still."""

@@ -163,12 +163,14 @@ class Difference(t.NamedTuple):
     """How a rule on the host differs from the one that is wanted.
 
     ``is_needed``: something has to be set, or may have to. ``before`` are its addresses, None if they can't be told.
-    ``more``: arguments that take away what somebody added to it.
+    ``more``: arguments that take away what somebody added to it. ``is_anew``: it has to go first, because the module
+    can't make the wanted rule of it.
     """
 
     is_needed: bool
     before: Addresses | None
     more: t.Mapping[str, str]
+    is_anew: bool = False
 
 
 def difference(rule: Rule, found: Properties | None) -> Difference:
@@ -181,28 +183,47 @@ def difference(rule: Rule, found: Properties | None) -> Difference:
     except ValueError:
         before = None
     expected = _properties(rule)
-    same = all(found.get(name, "").lower() in values for name, values in expected.items())
-    more = {
-        argument: ANY
-        for name, argument in _CLEARED.items()
-        if expected[name] == _NONE and found.get(name, "") not in _NONE
-    }
+    others = {name for name, values in expected.items() if found.get(name, "").lower() not in values}
+    if "ApplicationName" in others and _is_expanded(rule.arguments().get("program", ""), found.get("ApplicationName")):
+        others.remove("ApplicationName")
+    more = {argument: ANY for name, argument in _CLEARED.items() if name in others and expected[name] == _NONE}
     if rule.match.word:
         is_same_remote = found.get("RemoteAddresses", "").lower() == rule.match.word.lower()
     else:
         is_same_remote = before == rule.addresses
-    is_same = same and is_same_remote and found.get("Description") == rule.description
-    return Difference(not is_same, before, more)
+    # The module compares texts without case, and so never changes a description that differs in case alone.
+    is_described = found.get("Description", "").casefold() == rule.description.casefold()
+    is_same = not others and is_same_remote and is_described
+    return Difference(not is_same, before, more, is_anew=bool(others & _NOT_GIVEN_BACK))
 
 
+_ZERO = ("", "0")
 # Properties that a rule of ours may not have, and the arguments that take them away.
 _CLEARED = {
     "ApplicationName": "program",
-    "ServiceName": "service",
     "LocalAddresses": "localip",
     "LocalPorts": "localport",
     "RemotePorts": "remoteport",
 }
+# What the module can't give back to a rule. It sets ports before the protocol, which Windows refuses where the protocol
+# that is there has none; a service it clears by a null, of which it says itself that COM takes it for something else;
+# and for the others it documents no argument.
+_NOT_GIVEN_BACK = {
+    "Direction",
+    "Protocol",
+    "ServiceName",
+    "IcmpTypesAndCodes",
+    "InterfaceTypes",
+    "EdgeTraversalOptions",
+    "SecureFlags",
+}
+_VARIABLE = re.compile(r"%[^%\\]+%")
+
+
+def _is_expanded(program: str, found: str | None) -> bool:
+    """Whether *found* is what Windows makes of *program*, as far as can be told of the variables in it."""
+    parts = [re.escape(part) for part in _VARIABLE.split(program)]
+    return len(parts) > 1 and bool(re.fullmatch(".+".join(parts), found or "", re.IGNORECASE))
 
 
 def _properties(rule: Rule) -> dict[str, tuple[str, ...]]:
@@ -224,18 +245,25 @@ def _properties(rule: Rule) -> dict[str, tuple[str, ...]]:
         "LocalAddresses": _NONE,
         "ApplicationName": (program.lower(),) if program else _NONE,
         "ServiceName": (service.lower(),) if service else _NONE,
+        "InterfaceTypes": ("", "all"),
+        "EdgeTraversalOptions": _ZERO,
+        "SecureFlags": _ZERO,
+        "IcmpTypesAndCodes": (*_NONE, "*:*"),
     }
 
 
 def _listed(diff: str) -> dict[str, Properties]:
-    """The rules in *diff*, as the module prepares it for a removal."""
+    """The rules in *diff*, as the module prepares it for a removal; those that share a name have no properties.
+
+    Windows takes many rules of one name. They are none of ours any more, and so one is made anew of them.
+    """
     found: dict[str, Properties] = {}
     properties: dict[str, str] = {}
     for line in diff.splitlines():
         begin, pair = _LISTED_RULE.match(line), _LISTED_PROPERTY.match(line)
         if begin:
             properties = {}
-            found[begin[1]] = properties
+            found[begin[1]] = {} if begin[1] in found else properties
         elif pair:
             properties[pair[1]] = pair[2]
     return found

@@ -144,6 +144,10 @@ class Rule:
     def is_block(self) -> bool:
         return self.match.action == "deny"
 
+    def stand_in(self) -> Rule:
+        """The same under another name of ours, which no rule has that :func:`compile_rules` makes."""
+        return dataclasses.replace(self, name=f"{self.match} #0/1")
+
     def __str__(self) -> str:
         """The rule in one line, for a diff."""
         return f"{self.name}: {', '.join(self.remote)}"

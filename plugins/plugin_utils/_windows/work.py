@@ -100,7 +100,9 @@ def work_of(request: Request, standing: Standing, profiles: Profiles) -> Work:
     wants = tuple(_wants(request, old, switches_on))
     rules = tuple(compile_rules(wants))
     flows = kept(wants)
+    steps = tuple(_steps(rules, standing.rules))
     names = frozenset(rule.name for rule in rules)
+    stand_ins = {step.rule.stand_in().name for step in steps if step.found.is_anew}
     # One that somebody switched off meanwhile is theirs again.
     ours = {name for name in profiles.on if old.is_ours(name)}
     return Work(
@@ -109,12 +111,12 @@ def work_of(request: Request, standing: Standing, profiles: Profiles) -> Work:
         plan=plan,
         wants=wants,
         rules=rules,
-        steps=tuple(_steps(rules, standing.rules)),
+        steps=steps,
         gone=tuple(sorted((old.rules | set(standing.rules.rules)) - names)),
         switches_on=switches_on,
         switches_off=() if request.is_present else tuple(name for name in profiles.on if name in ours),
         ahead=Record(
-            rules=old.rules | names | set(standing.rules.rules),
+            rules=old.rules | names | stand_ins | set(standing.rules.rules),
             flows={name: flow for name, flow in old.flows.items() if flows.get(name) == flow},
             profiles=_profiles(plan.record, ours | set(switches_on)),
             document=old.document,

@@ -177,6 +177,121 @@ def test_a_change_of_addresses_changes_only_the_rules_concerned(collections: Pat
     assert changed == {("RemoteAddresses", "8126")}
 
 
+# --- Changed by hand --------------------------------------------------------------------------------------------------
+
+_BY_HAND: tuple[dict[str, t.Any], ...] = (
+    # The module sets ports before the protocol, which Windows refuses here.
+    {"Protocol": 1, "RemotePorts": None, "LocalPorts": None},
+    {"Protocol": 256, "RemotePorts": None, "LocalPorts": None},
+    {"Direction": 3},
+    {"ServiceName": "other"},
+    {"InterfaceTypes": "Wireless"},
+    {"EdgeTraversalOptions": 1},
+    {"SecureFlags": 3},
+    {"LocalAddresses": "192.0.2.1/255.255.255.255"},
+    {"ApplicationName": "C:\\other.exe"},
+    {"Enabled": False},
+    {"RemoteAddresses": "*"},
+)
+_HAND = Policy(
+    [
+        {"id": "out", "direction": "outbound", "protocol": "tcp", "port": 443, "networks": ["203.0.113.0/24"]},
+        {"id": "in", "direction": "inbound", "protocol": "tcp", "port": 5986, "networks": ["198.51.100.0/24"]},
+        {
+            "id": "shut",
+            "direction": "inbound",
+            "action": "deny",
+            "protocol": "tcp",
+            "port": 8126,
+            "networks": ["10.0.0.0/8"],
+        },
+    ]
+)
+
+
+def by_hand(collections: Path, number: int, changes: dict[str, t.Any]) -> tuple[Twin, list[dict[str, t.Any]]]:
+    """A twin of whose rules somebody changed one, and what they were before."""
+    twin = Twin(collections)
+    done(twin, _HAND)
+    before = copy.deepcopy(ours(twin.state))
+    rule = ours(twin.state)[number]
+    rule.update({name: 3 - rule["Direction"] if name == "Direction" else value for name, value in changes.items()})
+    return twin, before
+
+
+def in_order(rules: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    return sorted(rules, key=lambda rule: str(rule["Name"]))
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("changes", _BY_HAND, ids=",".join)
+def test_a_rule_that_somebody_changed_is_as_it_was(number: int, changes: dict[str, t.Any], collections: Path) -> None:
+    twin, before = by_hand(collections, number, changes)
+    told = done(twin, _HAND, check_mode=True)
+    result = done(twin, _HAND)
+    assert (told["changed"], told["added"]) == (result["changed"], result["added"])
+    assert result["changed"]
+    assert in_order(ours(twin.state)) == in_order(before)
+    assert not done(twin, _HAND)["changed"]
+
+
+def test_rules_that_share_a_name_of_ours_are_one_again(collections: Path) -> None:
+    twin, before = by_hand(collections, 0, {})
+    twin.state.rules.insert(0, {**ours(twin.state)[0], "RemoteAddresses": "*", "ApplicationName": None})
+    assert done(twin, _HAND)["changed"]
+    assert in_order(ours(twin.state)) == in_order(before)
+
+
+def test_a_name_in_capitals_is_ours(collections: Path) -> None:
+    twin, _before = by_hand(collections, 0, {})
+    ours(twin.state)[0]["Name"] = ours(twin.state)[0]["Name"].upper()
+    assert not done(twin, _HAND)["changed"]
+    done(twin, None)
+    assert not ours(twin.state)
+
+
+def test_a_description_in_capitals_is_the_same_as_to_the_module(collections: Path) -> None:
+    twin, _before = by_hand(collections, 0, {"Description": "IN"})
+    assert not done(twin, _HAND, check_mode=True)["changed"]
+    assert not done(twin, _HAND)["changed"]
+
+
+def test_variables_in_the_path_of_a_program_are_what_windows_makes_of_them(collections: Path) -> None:
+    twin, policy = Twin(collections), Policy(_HAND.flows, programs=frozenset({r"%ProgramFiles%\Own\own.exe"}))
+    done(twin, policy)
+    begun = len(twin.state.calls)
+    assert not done(twin, policy, check_mode=True)["changed"]
+    assert not done(twin, policy)["changed"]
+    assert len(twin.state.calls) - begun == 2 * (MORE_CALLS + 1)
+    rule = next(rule for rule in ours(twin.state) if rule["ApplicationName"])
+    rule["ApplicationName"] = r"C:\other.exe"
+    assert done(twin, policy, check_mode=True)["changed"]
+    done(twin, policy)
+    assert rule["ApplicationName"] == r"C:\Program Files\Own\own.exe"
+
+
+@pytest.mark.parametrize("fault", ["before", "after", "fails"])
+def test_a_rule_that_is_made_anew_is_never_missing(fault: str, collections: Path) -> None:
+    packet = Packet("inbound", "tcp", 5986, ipaddress.ip_address("198.51.100.7"))
+    start, _before = by_hand(collections, 0, {})
+    rule = next(rule for rule in ours(start.state) if rule["LocalPorts"] == "5986")
+    rule["EdgeTraversalOptions"] = 1
+    whole = Twin(collections, state=copy.deepcopy(start.state))
+    done(whole, _HAND)
+    for at in range(1, len(whole.state.calls) - len(start.state.calls) + 1):
+        twin = Twin(collections, state=copy.deepcopy(start.state))
+        twin.plan(at, fault)
+        assert run(twin, _HAND)["failed"]
+        assert verdict(twin.state, packet) is Verdict.ALLOWED, at
+        twin.revive()
+        removed = Twin(collections, state=copy.deepcopy(twin.state))
+        done(removed, None)
+        assert not ours(removed.state), at
+        done(twin, _HAND)
+        assert in_order(twin.state.rules) == in_order(whole.state.rules), at
+        assert twin.state.registry == whole.state.registry, at
+
+
 # --- Cut off anywhere -------------------------------------------------------------------------------------------------
 
 
