@@ -28,7 +28,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.modules i
 )
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.outcome import Outcome, outcome_of
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.profiles import Profiles
-from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.record import Record, parse
+from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.record import Profile, Record, parse
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.rules import Rule, is_name_of_ours
 from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.work import (
     Request,
@@ -180,12 +180,11 @@ class _Doing:
         self._profiles.switched_on(names)
         # Only now can be told what they do with outgoing traffic.
         late = self._profiles.plan()
-        seen = {name: dataclasses.replace(late.record[name], is_ours=True) for name in names if name in late.record}
-        after = dataclasses.replace(after, profiles={**after.profiles, **seen})
         sets = tuple(name for name in late.sets if name in names)
         if sets:
-            self._write(dataclasses.replace(self._work.ahead, profiles=after.profiles))
-        return after, sets
+            ahead = self._work.ahead
+            self._write(dataclasses.replace(ahead, profiles={**ahead.profiles, **_ours(late.record, names)}))
+        return dataclasses.replace(after, profiles={**after.profiles, **_ours(late.after, names)}), sets
 
     def _set(self, profiles: tuple[str, ...], action: str) -> None:
         if profiles:
@@ -201,6 +200,11 @@ class _Doing:
         answer = step(*arguments)
         self._has_acted = True
         return answer
+
+
+def _ours(planned: t.Mapping[str, Profile], names: t.Sequence[str]) -> dict[str, Profile]:
+    """What is recorded of the profiles of these *names*, which we switched on."""
+    return {name: dataclasses.replace(planned[name], is_ours=True) for name in names if name in planned}
 
 
 def _warnings(work: Work, off: t.Sequence[str], *, is_under_policy: bool) -> t.Iterator[str]:

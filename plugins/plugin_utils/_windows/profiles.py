@@ -89,30 +89,33 @@ class Profiles:
         action = _SETS[self._option]
         actions = self._find(self.on)
         sets = tuple(profile for profile in self.on if actions[profile] != action)
-        record = dict(self._kept)
+        record, after = dict(self._kept), dict(self._kept)
         for profile in self.on:
             kept = self._kept.get(profile, Profile())
             before = kept.before or actions[profile]
             if self._is_lost and before == "block" and self._option == "deny" and not kept.before:
                 before = "not_configured"
-            record[profile] = dataclasses.replace(kept, before=before, made=action)
-        return ProfilePlan({}, sets, action, record, record, (), actions)
+            made = tuple(dict.fromkeys((*kept.made, action)))
+            record[profile] = dataclasses.replace(kept, before=before, made=made)
+            after[profile] = dataclasses.replace(kept, before=before, made=(action,))
+        return ProfilePlan({}, sets, action, record, after, (), actions)
 
     def _plan_back(self) -> ProfilePlan:
         kept = {name: it for name, it in self._kept.items() if it.made}
         if self._is_lost:
-            lost = Profile("not_configured", "block")
+            lost = Profile("not_configured", ("block",))
             kept.update({name: lost for name in self.on if not kept.get(name)})
-        changed = {name for name, it in kept.items() if it.made != it.before}
+        changed = {name for name, it in kept.items() if it.made != (it.before,)}
         actions = self._find(tuple(name for name in self.on if name in changed))
         restores: dict[str, tuple[str, ...]] = {}
         for name in self.on:
             it = kept.get(name)
-            if it and it.before and name in changed and actions[name] == it.made:
+            # Another action is somebody else's.
+            if it and it.before and name in changed and actions[name] != it.before and actions[name] in it.made:
                 restores[it.before] = (*restores.get(it.before, ()), name)
         stuck = tuple(name for name in self.off if name in changed)
         after = {
-            name: it if name in stuck else dataclasses.replace(it, before=None, made=None)
+            name: it if name in stuck else dataclasses.replace(it, before=None, made=())
             for name, it in self._kept.items()
         }
         return ProfilePlan(restores, (), "", {**self._kept, **kept}, after, stuck, actions)
@@ -120,7 +123,9 @@ class Profiles:
     def _look(self) -> dict[str, bool]:
         """Which profiles are on. It is asked together with the action that they most likely have."""
         wanted = _SETS.get(self._option)
-        made = {name: it.made for name, it in self._kept.items() if it.made and it.made == (wanted or it.made)}
+        made = {
+            name: it.made[-1] for name, it in self._kept.items() if it.made and it.made[-1] == (wanted or it.made[-1])
+        }
         action: str | None = next(iter(made.values()), None)
         profiles = tuple(name for name in PROFILES if made.get(name) == action) if action else PROFILES
         told = self._ask(profiles, action or wanted)

@@ -27,13 +27,14 @@ OUTBOUND_ACTIONS = ("not_configured", "allow", "block")
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """What was done to one profile: its default outbound action ``before`` us, and what we made it; None if nothing.
+    """What was done to one profile: its default outbound action ``before`` us, and what we ``made`` it, if anything.
 
+    That is two actions from before a change on until after it: a run that ends in between may have left either.
     ``is_ours``: it was off, and we switched it on.
     """
 
     before: str | None = None
-    made: str | None = None
+    made: tuple[str, ...] = ()
     is_ours: bool = False
 
 
@@ -62,11 +63,9 @@ class Record:
         lines = [_FORMAT]
         lines += [f"rule {name}" for name in sorted(self.rules)]
         lines += [f"flow {id} {kept.digest} {kept.traffic}" for id, kept in sorted(self.flows.items())]  # noqa: A001
-        lines += [
-            f"profile {name} {profile.before or '-'} {profile.made or '-'} {'ours' if profile.is_ours else 'theirs'}"
-            for name, profile in sorted(self.profiles.items())
-            if profile != Profile()
-        ]
+        for name, profile in sorted(self.profiles.items()):
+            made, whose = ",".join(profile.made) or "-", "ours" if profile.is_ours else "theirs"
+            lines += [f"profile {name} {profile.before or '-'} {made} {whose}"] if profile != Profile() else []
         lines += [f"document {self.document}"] if self.document else []
         return [*lines, _sum(lines)]
 
@@ -98,7 +97,8 @@ def parse(value: t.Any) -> Record | None:
         elif kind == "flow" and len(words) > 2:
             flows[words[0]] = Kept(" ".join(words[2:]), words[1])
         elif kind == "profile" and len(words) == 4 and words[0] in PROFILES:
-            before, made = (word if word in OUTBOUND_ACTIONS else None for word in words[1:3])
+            before = words[1] if words[1] in OUTBOUND_ACTIONS else None
+            made = tuple(word for word in words[2].split(",") if word in OUTBOUND_ACTIONS)
             profiles[words[0]] = Profile(before, made, words[3] == "ours")
         elif kind == "document":
             document = rest

@@ -97,14 +97,14 @@ def work_of(request: Request, standing: Standing, profiles: Profiles) -> Work:
     old = standing.record
     plan = profiles.plan()
     switches_on = profiles.off if request.enable and request.is_present else ()
-    wants = tuple(_wants(request, old, switches_on))
+    # One that somebody switched off meanwhile is theirs again.
+    ours = {name for name in profiles.on if old.is_ours(name)}
+    wants = tuple(_wants(request, ours.union(switches_on)))
     rules = tuple(compile_rules(wants))
     flows = kept(wants)
     steps = tuple(_steps(rules, standing.rules))
     names = frozenset(rule.name for rule in rules)
     stand_ins = {step.rule.stand_in().name for step in steps if step.found.is_anew}
-    # One that somebody switched off meanwhile is theirs again.
-    ours = {name for name in profiles.on if old.is_ours(name)}
     return Work(
         request=request,
         standing=standing,
@@ -148,13 +148,14 @@ def traffic(one: Want | Rule) -> str:
     return f"{one.match.direction} {one.match.protocol} {one.match.port or 'any'}"
 
 
-def _wants(request: Request, record: Record, switches_on: t.Sequence[str]) -> list[Want]:
+def _wants(request: Request, ours: t.Collection[str]) -> list[Want]:
+    """What *request* wants where *ours* are the profiles that are on by us, or will be."""
     if not request.is_present:
         return []
     is_denied = request.default_outbound == "deny"
     wants = [*request.wants, *(request.essentials if is_denied else ())]
     management = [request.management] if request.management else []
-    if request.must_keep or is_denied or switches_on or any(map(record.is_ours, PROFILES)):
+    if request.must_keep or is_denied or ours:
         wants += management
     return less_what_is_allowed(wants, management)
 

@@ -371,6 +371,44 @@ def test_every_call_may_be_the_last(first: Policy | None, second: Policy | None,
         assert (twin.state.profiles, twin.state.registry) == (whole.state.profiles, whole.state.registry), at
 
 
+@pytest.mark.parametrize("before", ["NotConfigured", "Block"])
+@pytest.mark.parametrize(("first", "second"), [("allow", "deny"), ("deny", "allow"), ("deny", "unmanaged")])
+@pytest.mark.parametrize("third", [None, Policy([])], ids=["absent", "unmanaged"])
+def test_a_default_of_ours_goes_back_after_runs_for_others_that_were_cut_off(
+    before: str, first: str, second: str, third: Policy | None, collections: Path
+) -> None:
+    start = Twin(collections)
+    start.state.profiles["Public"]["DefaultOutboundAction"] = before
+    profiles = copy.deepcopy(start.state.profiles)
+    done(start, Policy([], first))
+    at = 0
+    is_whole = False
+    while not is_whole:
+        at += 1
+        twin = Twin(collections, state=copy.deepcopy(start.state))
+        twin.plan(at, "before")
+        is_whole = not run(twin, Policy([], second)).get("failed")
+        twin.revive()
+        done(twin, third)
+        assert twin.state.profiles == profiles, f"cut off before call {at}"
+
+
+def test_a_profile_that_was_not_switched_on_after_all_is_forgotten_at_once(collections: Path) -> None:
+    twin = Twin(collections)
+    twin.state.profiles["Public"]["Enabled"] = 0
+    off = copy.deepcopy(twin.state)
+    at = 0
+    while not any(call["module"].endswith("win_regedit") for call in twin.state.calls):
+        at += 1
+        twin = Twin(collections, state=copy.deepcopy(off))
+        twin.plan(at, "after")
+        assert run(twin, Policy([]), enable=True)["failed"]
+    twin.revive()
+    assert twin.state.profiles["Public"]["Enabled"] == 0
+    done(twin, Policy([]))
+    assert not done(twin, Policy([]))["changed"]
+
+
 def test_what_is_closed_by_default_and_then_by_a_flow_is_closed_all_the_time(collections: Path) -> None:
     about = {"direction": "outbound", "protocol": "tcp", "port": 443}
     flow = {"id": "closed", **about, "action": "deny", "networks": ["0.0.0.0/0", "::/0"]}

@@ -13,7 +13,7 @@ from ansible_collections.netwall.datadog.plugins.plugin_utils._windows.record im
 RECORD = Record(
     rules=frozenset({"netwall.datadog: out allow tcp 443 #1/1", "netwall.datadog: in block tcp 8126 #1/1"}),
     flows={"logs-tcp-443-out": Kept("outbound tcp 443", "0123456789abcdef")},
-    profiles={"Domain": Profile("not_configured", "block"), "Public": Profile(is_ours=True)},
+    profiles={"Domain": Profile("not_configured", ("allow", "block")), "Public": Profile(is_ours=True)},
     document="42 2026-01-01",
 )
 
