@@ -93,7 +93,8 @@ class Profiles:
         for profile in self.on:
             kept = self._kept.get(profile, Profile())
             before = kept.before or actions[profile]
-            if self._is_lost and before == "block" and self._option == "deny" and not kept.before:
+            if self._is_lost and before == "block" and not kept.before:
+                # It is ours, also where another one is asked for now.
                 before = "not_configured"
             made = tuple(dict.fromkeys((*kept.made, action)))
             record[profile] = dataclasses.replace(kept, before=before, made=made)

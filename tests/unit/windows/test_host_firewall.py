@@ -393,6 +393,17 @@ def test_a_default_of_ours_goes_back_after_runs_for_others_that_were_cut_off(
         assert twin.state.profiles == profiles, f"cut off before call {at}"
 
 
+@pytest.mark.parametrize("second", ["deny", "allow", "unmanaged"])
+def test_a_deny_of_ours_is_not_taken_for_anothers_where_the_record_is_lost(second: str, collections: Path) -> None:
+    twin = Twin(collections)
+    profiles = copy.deepcopy(twin.state.profiles)
+    done(twin, Policy([], "deny"))
+    del twin.state.registry[r"HKLM:\SOFTWARE\NETWALL.DATADOG"]
+    done(twin, Policy([], second))
+    done(twin, None)
+    assert twin.state.profiles == profiles
+
+
 def test_a_profile_that_was_not_switched_on_after_all_is_forgotten_at_once(collections: Path) -> None:
     twin = Twin(collections)
     twin.state.profiles["Public"]["Enabled"] = 0

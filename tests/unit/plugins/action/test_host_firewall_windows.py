@@ -33,7 +33,7 @@ class Connection:
     def __init__(self, transport: str, is_windows: bool, **port: t.Any) -> None:
         self.transport = transport
         self._shell = types.SimpleNamespace(_IS_WINDOWS=is_windows, tmpdir=None)
-        self.options = {name: port.pop(name) for name in ("port", "protocol") if name in port}
+        self.options: dict[str, t.Any] = {name: port.pop(name) for name in ("port", "protocol") if name in port}
         for name, value in port.items():
             setattr(self, name, value)
 
