@@ -175,10 +175,13 @@ def _port(connection: t.Any, task_vars: t.Mapping[str, t.Any]) -> int | None:
     attribute, usual = _PORTS.get(transport, ("", None))
     port = getattr(connection, attribute, None) if attribute else None
     if not port:
-        # A plugin that has no such option says so with an error of its own.
-        with contextlib.suppress(Exception):
+        try:
             port = connection.get_option("port")
-    said = str(port or task_vars.get("ansible_port") or "")
+        except Exception:  # noqa: BLE001
+            # A plugin that has no such option says so with an error of its own. One that has it was told its host's:
+            # these variables are of the host of the task, which it may be delegated from.
+            port = task_vars.get("ansible_port")
+    said = str(port or "")
     if said.isdecimal():
         return int(said)
     return _PLAIN_PSRP_PORT if transport == "psrp" and _is_plain(connection) else usual

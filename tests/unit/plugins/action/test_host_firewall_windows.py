@@ -185,6 +185,8 @@ def test_without_metadata_no_rule_leads_there() -> None:
         (Connection("psrp", is_windows=True, port=15985, protocol="http"), {}, 15985),
         (Connection("ssh", is_windows=True), {}, 22),
         (Connection("ssh", is_windows=True), {"ansible_port": "2222"}, 2222),
+        # A task that is delegated has the variables of the host that it is delegated from.
+        (Connection("ssh", is_windows=True, port=None), {"ansible_port": "2222"}, 22),
         (Connection("aws_ssm", is_windows=True), {}, None),
     ],
 )
