@@ -293,10 +293,10 @@ unchanged:
 shadowed:
   description:
     - The ids of the flows that a rule of somebody else overrules, at least for a part of their traffic.
-    - Not known on Windows, where no module tells the rules of others.
+    - Always empty on Windows, where it is not known, since no module tells the rules of others.
   type: list
   elements: str
-  returned: success, not on Windows
+  returned: success
 transaction:
   description: How the change was made final; empty where nothing was changed.
   type: dict

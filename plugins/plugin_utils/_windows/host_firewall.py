@@ -54,6 +54,12 @@ _PORTS = {
 # What psrp takes if its protocol is http and nobody says a port.
 _PLAIN_PSRP_PORT = 5985
 
+# What is beside whatever else is wrong where only the user says that this is Windows.
+_FORCED = (
+    f" 'backend' is {BACKEND}, but Ansible speaks to this host as to one of another platform: leave it out where the "
+    "host is of one; a Windows host that is reached over SSH needs 'ansible_shell_type: powershell' or cmd."
+)
+
 _WHOLE_PATH = re.compile(r"[A-Za-z]:\\[^/%]+\Z")
 
 
@@ -70,7 +76,7 @@ def host_firewall(
     modules = WindowsModules(_Runner(action, task_vars))
     try:
         options = controller.options(action, argument_spec, [("state", "present", ["flows"])])
-        _refuse(options, speaks_to_windows=controller.is_windows(action))
+        _refuse(options)
         flows = _flows(options)
         management = _management(action._connection, options, task_vars or {})  # noqa: SLF001
         request = _request(options, flows, management)
@@ -78,7 +84,7 @@ def host_firewall(
         with controller.without_sudo(action):
             outcome = reconcile(modules, request, is_check=task.check_mode)
     except (WindowsFirewallError, FlowError, controller.OptionError, controller.MissingModuleError) as error:
-        return {"failed": True, "msg": str(error)}
+        return {"failed": True, "msg": f"{error}{'' if controller.is_windows(action) else _FORCED}"}
     except UnreachableError as cut:
         return cut.answer
     warnings = [*_warnings(options, flows, management), *outcome.warnings]
@@ -88,6 +94,8 @@ def host_firewall(
         "added": list(outcome.added),
         "removed": list(outcome.removed),
         "unchanged": list(outcome.unchanged),
+        # Which rules of others overrule ours is not known, as the documentation says: no module tells them.
+        "shadowed": [],
         "transaction": dict(outcome.transaction),
         **({"warnings": warnings} if warnings else {}),
     }
@@ -113,15 +121,8 @@ class _Runner:
         return answer
 
 
-def _refuse(options: t.Mapping[str, t.Any], *, speaks_to_windows: bool) -> None:
-    """Raise :class:`WindowsFirewallError` for what can't be had on Windows, or where this is another platform."""
-    if not speaks_to_windows:
-        # Whatever the host is: no module for Windows starts over such a connection.
-        raise WindowsFirewallError(
-            f"'backend' is {BACKEND}, but Ansible speaks to this host as to one of another platform. Leave it out "
-            "where the host is of one; a Windows host that is reached over SSH needs 'ansible_shell_type: powershell' "
-            "or cmd."
-        )
+def _refuse(options: t.Mapping[str, t.Any]) -> None:
+    """Raise :class:`WindowsFirewallError` for what can't be had on Windows."""
     if options["backend"] not in ("auto", BACKEND):
         raise WindowsFirewallError(
             f"'backend' is {options['backend']}, which no Windows host has; leave it out, or write {BACKEND}."

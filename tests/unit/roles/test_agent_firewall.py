@@ -52,7 +52,7 @@ STILL = {**FOUND, "switches_on": False, "closed_ports": [], "shadowed": [], "add
 WINDOWS: dict[str, t.Any] = {
     name: value
     for name, value in {**STILL, "backend": "windows"}.items()
-    if name not in ("shadowed", "closed_ports", "refused_connections")
+    if name not in ("closed_ports", "refused_connections")
 }
 
 # What the host answered, and the variables of the role, by the name of the case.

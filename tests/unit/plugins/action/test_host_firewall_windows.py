@@ -78,7 +78,6 @@ class Task:
 
 
 def test_the_result_has_the_words_that_it_has_on_linux() -> None:
-    # But for "shadowed", which is not known.
     task = Task(flows=[LOGS, CLOSED])
     transaction = task.result.pop("transaction")
     assert task.result == {
@@ -87,6 +86,7 @@ def test_the_result_has_the_words_that_it_has_on_linux() -> None:
         "added": ["logs-tcp-443-out", "trace-tcp-8126-in"],
         "removed": [],
         "unchanged": [],
+        "shadowed": [],
     }
     assert (transaction["confirm_within"], transaction["state"]) == (0, "committed")
     assert Task(task.host, flows=[LOGS, CLOSED]).result == {
@@ -95,18 +95,20 @@ def test_the_result_has_the_words_that_it_has_on_linux() -> None:
         "added": [],
         "removed": [],
         "unchanged": ["logs-tcp-443-out", "trace-tcp-8126-in"],
+        "shadowed": [],
         "transaction": {},
     }
 
 
-def test_windows_can_be_said() -> None:
-    assert Task(backend="windows", flows=[LOGS]).result["backend"] == "windows"
-
-
-def test_windows_is_refused_where_its_modules_could_not_start() -> None:
+def test_windows_can_be_said_where_the_shell_does_not_tell() -> None:
     task = Task(connection=Connection("ssh", is_windows=False), backend="windows", flows=[LOGS])
+    assert task.result["backend"] == "windows"
+
+
+def test_what_fails_where_the_shell_is_another_one_says_what_tells_it() -> None:
+    task = Task(connection=Connection("ssh", is_windows=False), backend="windows", flows=None)
     assert "needs 'ansible_shell_type: powershell'" in task.result["msg"]
-    assert task.host.calls == []
+    assert "ansible_shell_type" not in Task(backend="windows", flows=None).result["msg"]
 
 
 def test_outbound_flows_are_for_the_agents_programs_and_those_set_apart_for_any() -> None:
