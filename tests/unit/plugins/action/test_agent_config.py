@@ -89,7 +89,7 @@ def test_the_examples(tmp_path: Path) -> None:
     ]
     assert results[2]["changes"][0]["after"] == {"https://app.datadoghq.eu": ["********"]}
     assert Path(results[0]["backup_file"]).read_text() == SMALL
-    user = f"agent:{urllib.parse.quote(PASSWORD, safe='/')}"
+    user = f"agent:{urllib.parse.quote(PASSWORD, safe='')}"
     assert yaml.safe_load(path.read_text()) == {
         "api_key": KEY,
         "logs_enabled": True,
