@@ -60,7 +60,7 @@ _FORCED = (
     "host is of one; a Windows host that is reached over SSH needs 'ansible_shell_type: powershell' or cmd."
 )
 
-_WHOLE_PATH = re.compile(r"[A-Za-z]:\\[^/%]+\Z")
+_WHOLE_PATH = re.compile(r"[A-Za-z]:\\[^/%|<>*?]+\Z")
 
 
 def is_windows(action: ActionBase) -> bool:
@@ -224,7 +224,7 @@ def _programs(listed: t.Iterable[t.Any]) -> tuple[Program, ...]:
         if program == Program() or not f"{program.path}{program.service}".isprintable():
             raise _wrong_program(one, "the path of a program, or a dictionary with path, service or both")
         # A rule for anything else is for no program at all, or for every one, which "any" means to the module. It would
-        # replace variables, and the rule would then never be found to be as it should.
+        # replace variables, and the rule would then never be found to be as it should. A bar ends a part of a rule.
         if program.path and not _WHOLE_PATH.match(program.path):
             raise _wrong_program(one, r"the whole path, with its drive and without variables, as in C:\Tools\agent.exe")
         if program.service.lower() in ("any", "*"):

@@ -184,8 +184,6 @@ def difference(rule: Rule, found: Properties | None) -> Difference:
         before = None
     expected = _properties(rule)
     others = {name for name, values in expected.items() if found.get(name, "").lower() not in values}
-    if "ApplicationName" in others and _is_expanded(rule.arguments().get("program", ""), found.get("ApplicationName")):
-        others.remove("ApplicationName")
     more = {argument: ANY for name, argument in _CLEARED.items() if name in others and expected[name] == _NONE}
     if rule.match.word:
         is_same_remote = found.get("RemoteAddresses", "").lower() == rule.match.word.lower()
@@ -217,13 +215,6 @@ _NOT_GIVEN_BACK = {
     "EdgeTraversalOptions",
     "SecureFlags",
 }
-_VARIABLE = re.compile(r"%[^%\\]+%")
-
-
-def _is_expanded(program: str, found: str | None) -> bool:
-    """Whether *found* is what Windows makes of *program*, as far as can be told of the variables in it."""
-    parts = [re.escape(part) for part in _VARIABLE.split(program)]
-    return len(parts) > 1 and bool(re.fullmatch(".+".join(parts), found or "", re.IGNORECASE))
 
 
 def _properties(rule: Rule) -> dict[str, tuple[str, ...]]:

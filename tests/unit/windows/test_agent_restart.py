@@ -223,4 +223,4 @@ def test_a_file_that_is_not_there_is_told(twin: Twin, collections: Path) -> None
 
 def test_a_controller_without_the_collection_says_what_to_install(twin: Twin, tmp_path: Path) -> None:
     told = asked(twin, tmp_path)
-    assert told["msg"].endswith("install it (ansible-galaxy collection install ansible.windows).")
+    assert told["msg"].endswith("(ansible-galaxy collection install ansible.windows).")

@@ -256,20 +256,6 @@ def test_a_description_in_capitals_is_the_same_as_to_the_module(collections: Pat
     assert not done(twin, _HAND)["changed"]
 
 
-def test_variables_in_the_path_of_a_program_are_what_windows_makes_of_them(collections: Path) -> None:
-    twin, policy = Twin(collections), Policy(_HAND.flows, programs=frozenset({r"%ProgramFiles%\Own\own.exe"}))
-    done(twin, policy)
-    begun = len(twin.state.calls)
-    assert not done(twin, policy, check_mode=True)["changed"]
-    assert not done(twin, policy)["changed"]
-    assert len(twin.state.calls) - begun == 2 * (MORE_CALLS + 1)
-    rule = next(rule for rule in ours(twin.state) if rule["ApplicationName"])
-    rule["ApplicationName"] = r"C:\other.exe"
-    assert done(twin, policy, check_mode=True)["changed"]
-    done(twin, policy)
-    assert rule["ApplicationName"] == r"C:\Program Files\Own\own.exe"
-
-
 @pytest.mark.parametrize("fault", ["before", "after", "fails"])
 def test_a_rule_that_is_made_anew_is_never_missing(fault: str, collections: Path) -> None:
     packet = Packet("inbound", "tcp", 5986, ipaddress.ip_address("198.51.100.7"))

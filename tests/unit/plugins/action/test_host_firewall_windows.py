@@ -242,6 +242,7 @@ def test_a_task_for_all_hosts_is_final_at_once_here() -> None:
                 "C:/agent.exe",
                 r"%ProgramFiles%\agent.exe",
                 r"C:\%A%\a.exe",
+                r"C:\a.exe|App=C:\b.exe",
             )
         ],
         ({"programs": ["  "]}, "has the element"),
